@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test lint types schema lock clean
+
+demo: $(STAMP)  ## run the demo suite on the embedded model and show the table
+	$(BIN)/unlearnbench run --suite demo
+	$(BIN)/unlearnbench leaderboard results/demo-v1
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP)  ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## type checker
+	$(BIN)/mypy
+
+schema: $(STAMP)  ## regenerate the JSON Schema of records
+	$(BIN)/python -m unlearnbench.leaderboard.json_schema > leaderboard/schema/result-1.schema.json
+
+lock:  ## regenerate constraints.txt from a fresh resolution (see its header)
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install -q torch==2.13.0 -e ".[dev]"
+	(sed -n '/^#/p' constraints.txt; .venv-lock/bin/python -m pip freeze --exclude-editable \
+	  | sed 's/+[a-z0-9.]*$$//' | grep -v -i '^nvidia\|^triton' | sort -f) > constraints.new
+	mv constraints.new constraints.txt
+	rm -rf .venv-lock
+
+# One stamp: installed once, and again when what it depends on changes. Another project's pip
+# settings are not needed; `torch==2.13.0` without a local tag takes the CPU build where one is offered.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:  ## remove what these commands made
+	rm -rf $(VENV) build dist benchmark/*.egg-info *.egg-info .pytest_cache .mypy_cache .ruff_cache

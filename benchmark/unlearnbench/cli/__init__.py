@@ -1,0 +1,66 @@
+"""The command `unlearnbench`. Nothing here imports torch before a verb needs it."""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from unlearnbench.cli import doctor, grammar, leaderboard, listing, organism_report, run, show
+from unlearnbench.errors import UnlearnBenchError
+
+INTERRUPTED = 130
+VERBS = (run, listing, show, leaderboard, organism_report, doctor)
+EXIT_CODES = """exit codes:
+  0    everything that was asked for is done
+  1    some runs failed, or a record does not match its hashes
+  2    a word, a setting or a file cannot be right as given
+  5    something is missing: weights, a folder that can be written, an extra
+  130  interrupted; the same command resumes"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, with a subcommand for each verb."""
+    root = grammar.Parser(
+        prog="unlearnbench",
+        description="Which method really removes or edits a fact in a language model, and which only hides it?",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    verbs = root.add_subparsers(metavar="VERB", required=True, parser_class=grammar.Parser)
+    for verb in VERBS:
+        verb.add_to(verbs)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = grammar.with_underscores(sys.argv[1:] if arguments is None else arguments)
+    chosen = parser().parse_args(words)
+    try:
+        code: int = chosen.perform(chosen)
+        sys.stdout.flush()
+        return code
+    except UnlearnBenchError as error:
+        if chosen.debug:
+            traceback.print_exc()
+        _report(error, as_json=getattr(chosen, "format", None) == "json")
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: the same command resumes where it was", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left (`| head`): that is not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _report(error: UnlearnBenchError, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": str(error), "hint": error.hint, "exit_code": error.exit_code}), file=sys.stderr)
+        return
+    print(f"error: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)

@@ -1,0 +1,85 @@
+"""lm-eval's own command-line grammar: lists with commas or spaces, `key=value` pairs, either dash."""
+
+import argparse
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that names the nearest option for a misspelt one."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit 2 with one line that says what is wrong and what would work."""
+        unknown = re.search(r"unrecognized arguments: (--\S+)", message)
+        if unknown:
+            near = difflib.get_close_matches(unknown[1].split("=")[0], list(self._every_option()), n=1)
+            message += f"\nhint: did you mean {near[0]}?" if near else ""
+        self.exit(2, f"error: {message}\n")
+
+    def _every_option(self) -> set[str]:
+        found = set(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for sub in action.choices.values():
+                    found |= set(sub._option_string_actions)
+        return found
+
+
+class Words(argparse.Action):
+    """`a,b c` as `['a', 'b', 'c']`; commas inside square brackets belong to the word."""
+
+    def __call__(self, _parser: Any, namespace: Any, values: Any, _option: Any = None) -> None:
+        """Append to what earlier uses of the option gave."""
+        found = [word for value in values for word in split_words(value)]
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), *found])
+
+
+class Pairs(argparse.Action):
+    """`k=v,k=v`, `k=v k=v` or a JSON object, merged over repeated use."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        """Merge into what earlier uses of the option gave."""
+        merged = dict(getattr(namespace, self.dest) or {})
+        for value in values:
+            if value.startswith("{"):
+                try:
+                    merged |= json.loads(value)
+                except ValueError as error:
+                    parser.error(f"{option}: not JSON: {error}")
+                continue
+            for piece in filter(None, value.split(",")):
+                key, equals, content = piece.partition("=")
+                if not equals:
+                    parser.error(f"{option}: {piece!r} is not of the form name=value")
+                merged[key] = content
+        setattr(namespace, self.dest, merged)
+
+
+def split_words(text: str) -> list[str]:
+    """Split on commas that stand outside square brackets."""
+    return [word.strip() for word in re.split(r",(?![^\[]*\])", text) if word.strip()]
+
+
+def with_underscores(arguments: Sequence[str]) -> list[str]:
+    """`--foo-bar` becomes `--foo_bar`, so that both spellings work."""
+    found = []
+    for word in arguments:
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            word = f"--{name[2:].replace('-', '_')}{equals}{value}"
+        found.append(word)
+    return found
+
+
+def whole_numbers(text: str) -> list[int]:
+    """`0,1,2` or `0-4` as numbers; raises `ArgumentTypeError` for anything else."""
+    found: list[int] = []
+    for piece in filter(None, text.split(",")):
+        span = re.fullmatch(r"(\d+)(?:-(\d+))?", piece.strip())
+        if span is None:
+            raise argparse.ArgumentTypeError(f"{piece!r} is no seed; give whole numbers such as 0,1,2 or 0-4")
+        found += range(int(span[1]), int(span[2] or span[1]) + 1)
+    return found

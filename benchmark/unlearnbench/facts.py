@@ -1,0 +1,165 @@
+"""Facts, where they come from, and who may see which of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
+
+from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.hashing import content_hash
+
+Part = Literal["forget", "maintain_train", "maintain_dev", "maintain_test", "never_known"]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing a model may know: a cloze prompt and the answer that completes it.
+
+    Answers and distractors are written without the space that stands before them in the text.
+    """
+
+    subject: str
+    relation: str
+    prompt: str
+    """Ends where the answer begins, without the space before it."""
+    answer: str
+    distractors: tuple[str, ...]
+    edit_target: str | None = None
+    """What an editing objective writes in place of the answer."""
+    paraphrases: tuple[str, ...] = ()
+    """Held-out wordings of the prompt; methods never see them."""
+    question: str | None = None
+    """The question form, for multiple choice; methods never see it."""
+    options: tuple[str, ...] = ()
+    """The options of the multiple-choice form, in a fixed order that every task shuffles."""
+
+    def __post_init__(self) -> None:
+        if self.answer in self.distractors:
+            raise UsageError(f"fact {self.id!r}: its answer {self.answer!r} is among its own distractors")
+        if self.edit_target is not None and self.edit_target not in self.choices:
+            raise UsageError(f"fact {self.id!r}: its edit target {self.edit_target!r} is not a distractor")
+        if self.options and self.answer not in self.options:
+            raise UsageError(f"fact {self.id!r}: its answer {self.answer!r} is not among its options")
+
+    @property
+    def id(self) -> str:
+        """What identifies the fact within its fact set."""
+        return f"{self.relation}:{self.subject}"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Every answer that is scored; the true one first."""
+        return (self.answer, *self.distractors)
+
+    @property
+    def hash(self) -> str:
+        """Content hash over everything that the fact says."""
+        return content_hash({**self.__dict__})
+
+    def for_training(self) -> "Fact":
+        """The same fact without its held-out forms."""
+        return replace(self, paraphrases=(), question=None, options=())
+
+
+class ItemsWithheld(PermissionError):
+    """A method reached for items that only tasks may see."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which facts are forgotten, which are kept, and which nobody ever taught.
+
+    `relearn` (T) and `held_out` (V) are the two halves of the facts to forget: both are unlearned,
+    attacks train on T only and are scored on V only. Subjects are disjoint across all parts.
+    """
+
+    relearn: Sequence[Fact]
+    held_out: Sequence[Fact]
+    maintain_train: Sequence[Fact]
+    maintain_dev: Sequence[Fact]
+    maintain_test: Sequence[Fact]
+    never_known: Sequence[Fact] = ()
+
+    def __post_init__(self) -> None:
+        if not self.relearn or not self.held_out or not self.maintain_train:
+            raise UsageError("a split needs facts in T, in V and in maintain-train")
+        owner: dict[tuple[str, str], str] = {}
+        for part in self.__dataclass_fields__:
+            for fact in getattr(self, part):
+                key = (fact.subject, fact.relation)
+                if key in owner:
+                    raise UsageError(f"{key} is in both {owner[key]} and {part}; parts must be disjoint")
+                owner[key] = part
+
+    @property
+    def forget(self) -> Sequence[Fact]:
+        """T ∪ V, the facts to forget."""
+        return [*self.relearn, *self.held_out]
+
+    def facts(self, part: Part) -> Sequence[Fact]:
+        """The facts of one part."""
+        facts: Sequence[Fact] = getattr(self, part)
+        return facts
+
+    def for_methods(self) -> "TrainingSplit":
+        """What a method may see."""
+        return TrainingSplit(
+            forget=[fact.for_training() for fact in self.forget],
+            maintain_train=[fact.for_training() for fact in self.maintain_train],
+            maintain_dev=[fact.for_training() for fact in self.maintain_dev],
+        )
+
+    @property
+    def items_hash(self) -> str:
+        """Content hash of all items, in order and part by part."""
+        parts = self.__dataclass_fields__
+        return content_hash({part: [fact.hash for fact in getattr(self, part)] for part in parts})
+
+
+@dataclass(frozen=True)
+class TrainingSplit:
+    """The facts a method may see, without their held-out forms. Test items raise on access."""
+
+    forget: Sequence[Fact]
+    maintain_train: Sequence[Fact]
+    maintain_dev: Sequence[Fact] = field(default=())
+
+    @property
+    def maintain_test(self) -> Sequence[Fact]:
+        """Withheld."""
+        raise ItemsWithheld("methods may use maintain_train and maintain_dev; maintain_test is for tasks")
+
+    @property
+    def never_known(self) -> Sequence[Fact]:
+        """Withheld."""
+        raise ItemsWithheld("never-known facts are a control of the attacks; methods may not use them")
+
+
+@dataclass(frozen=True)
+class FactSet(ABC):
+    """Where facts come from. A subclass is one file in `tasks/facts/`, final, and named in the registry."""
+
+    variant: str
+    """Which of its facts are to be forgotten: what follows the colon, as in `sports:athletes-64`."""
+    facts_file: str | None = None
+    """A user's own file in the fact set's format, instead of the facts that ship with it."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    questions: ClassVar[tuple[str, ...]]
+    """The tasks that can be asked of it."""
+    variants: ClassVar[tuple[str, ...]]
+    """What may be forgotten; the first is the default."""
+
+    def __post_init__(self) -> None:
+        if self.variant not in self.variants:
+            raise UnknownName(f"variant of {self.name}", self.variant, self.variants)
+
+    @property
+    def label(self) -> str:
+        """`name:variant`."""
+        return f"{self.name}:{self.variant}"
+
+    @abstractmethod
+    def split(self, seed: int) -> Split:
+        """The split of this seed: a pure function of the fact set and the seed."""

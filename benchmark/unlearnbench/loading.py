@@ -1,0 +1,40 @@
+"""From files to a `Model`: the only place where weights are read."""
+
+from collections.abc import Mapping
+
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from unlearnbench.digest import weight_files
+from unlearnbench.model import Model
+from unlearnbench.organisms.shipped import oracle_folder
+from unlearnbench.source import Located
+
+
+def load(located: Located, device: str = "cpu") -> Model:
+    """Load a model in its source's dtype. Safetensors only, no code of the model's own."""
+    dtype = getattr(torch, located.source.dtype)
+    network = AutoModelForCausalLM.from_pretrained(
+        located.folder,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        device_map=located.device_map,
+        local_files_only=True,
+    )
+    if located.device_map is None:
+        network.to(device)
+    tokenizer = AutoTokenizer.from_pretrained(located.folder, trust_remote_code=False, local_files_only=True)
+    return Model(network, tokenizer)
+
+
+def oracle_tensors(organism: str, facts: str) -> Mapping[str, torch.Tensor]:
+    """The shipped weights of the oracle of this fact set, in float32.
+
+    Raises `FileNotFoundError` where none is shipped: ask `oracle_folder` first.
+    """
+    folder = oracle_folder(organism, facts)
+    if folder is None:
+        raise FileNotFoundError(f"{organism} has no oracle for {facts}")
+    return {name: t.float() for path in weight_files(folder) for name, t in load_file(path).items()}

@@ -1,0 +1,74 @@
+"""Where a method may write: a set of whole weight tensors, as data."""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from unlearnbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from unlearnbench.model import Model
+
+
+@dataclass(frozen=True)
+class Localization:
+    """The tensors that training may change; everything else stays bit-identical."""
+
+    tensors: frozenset[str]
+    components: tuple[str, ...]
+    """The components these tensors belong to, best first; empty where the choice was not by component."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """How every component scored, for localizers that score."""
+
+    @classmethod
+    def everywhere(cls, model: "Model") -> "Localization":
+        """Every parameter of the model: blocks, embeddings and norms."""
+        return cls(frozenset(model.parameters), tuple(model.components))
+
+    @classmethod
+    def nowhere(cls) -> "Localization":
+        """Nothing is trained."""
+        return cls(frozenset(), ())
+
+    @classmethod
+    def of(cls, model: "Model", components: Iterable[str], scores: Mapping[str, float] | None = None) -> "Localization":
+        """All tensors of these components."""
+        chosen = tuple(components)
+        tensors = frozenset(name for c in chosen for name in model.components[c].parameters)
+        return cls(tensors, chosen, dict(scores or {}))
+
+    @classmethod
+    def top(cls, model: "Model", scores: Mapping[str, float], budget: float) -> "Localization":
+        """The best-scored components that fit into `budget`, a share of the weights in the blocks.
+
+        Components are taken from the best downwards; one that no longer fits is passed over and the
+        next is tried, so that every localizer comes as close to the budget as its ranking allows.
+        Raises `UsageError` where not even the smallest component fits.
+        """
+        allowed = budget * model.block_size
+        sizes = {name: model.components[name].size for name in scores}
+        smallest = min(sizes, key=lambda name: sizes[name])
+        if sizes[smallest] > allowed:
+            raise UsageError(
+                f"a budget of {budget:g} is {int(allowed):,} of {model.block_size:,} block weights, but the"
+                f" smallest component ({smallest}) has {sizes[smallest]:,}",
+                f"the smallest allowed budget is {sizes[smallest] / model.block_size:.4f}",
+            )
+        chosen, used = [], 0
+        for name in sorted(scores, key=lambda name: (-scores[name], name)):
+            if used + sizes[name] <= allowed:
+                chosen.append(name)
+                used += sizes[name]
+        return cls.of(model, chosen, scores)
+
+    @classmethod
+    def random(cls, model: "Model", among: Iterable[str], budget: float, seed: int) -> "Localization":
+        """Components drawn at random within the budget; a function of the seed."""
+        rng = random.Random(seed)
+        return cls.top(model, {name: rng.random() for name in sorted(among)}, budget)
+
+    def overlap(self, other: "Localization") -> float:
+        """Jaccard similarity of the two sets of tensors, from 0 to 1."""
+        union = self.tensors | other.tensors
+        return len(self.tensors & other.tensors) / len(union) if union else 1.0

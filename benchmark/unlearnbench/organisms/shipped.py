@@ -1,0 +1,32 @@
+"""Which organisms ship with the project, and where their files are."""
+
+from pathlib import Path
+
+from unlearnbench.errors import UnknownName
+
+MODELS = Path(__file__).parent / "models"
+BASE = "base"
+
+
+def organisms() -> tuple[str, ...]:
+    """The names of the shipped organisms."""
+    return tuple(sorted(folder.name for folder in MODELS.iterdir() if (folder / BASE).is_dir()))
+
+
+def organism_folder(name: str) -> Path:
+    """The folder of an organism's base model and tokenizer; raises `UnknownName`."""
+    if name not in organisms():
+        raise UnknownName("organism", name, organisms())
+    return MODELS / name / BASE
+
+
+def oracle_folder(name: str, facts: str) -> Path | None:
+    """The weights that never saw the facts to forget of this fact set (`sports:athletes-64`), if shipped."""
+    folder = MODELS / name / f"without-{facts.replace(':', '-')}"
+    return folder if folder.is_dir() else None
+
+
+def oracles(name: str) -> tuple[str, ...]:
+    """The fact sets of which an organism has an oracle."""
+    folders = MODELS.joinpath(name).glob("without-*")
+    return tuple(sorted(folder.name.removeprefix("without-").replace("-", ":", 1) for folder in folders))

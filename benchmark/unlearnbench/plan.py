@@ -1,0 +1,138 @@
+"""From words to runs: which cells a command asks for, each complete with its identity."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unlearnbench import registry
+from unlearnbench.adversary import adversary
+from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.facts import FactSet
+from unlearnbench.method import Method
+from unlearnbench.objectives import objective
+from unlearnbench.runspec import EvalSpec, FactsSpec, MethodSpec, RunSpec, TaskSpec
+from unlearnbench.settings import configured, settings_of
+from unlearnbench.source import ModelSource
+from unlearnbench.task import Task
+
+WORD = re.compile(r"^(?P<name>[^\[\]]+)(?:\[(?P<settings>[^\[\]]*)\])?$")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run to be done: its identity, and the objects that do it."""
+
+    spec: RunSpec
+    method: Method
+    facts: FactSet
+    tasks: Mapping[str, Task]
+    """By full name, such as `sports/forget`."""
+    skipped: str | None
+    """Why the method cannot be run here, or None."""
+    method_label: str
+    """The method's name and the settings in which it departs from its defaults: `name[objective=edit]`."""
+
+    @property
+    def label(self) -> str:
+        """How progress and errors name it."""
+        return f"{self.method_label} · {self.facts.label} · seed {self.spec.seed}"
+
+
+def parse_settings(text: str, what: str) -> dict[str, str]:
+    """`a=1,b=2` as a mapping; raises `UsageError` for a piece without `=`."""
+    found = {}
+    for piece in filter(None, (piece.strip() for piece in text.split(","))):
+        key, equals, value = piece.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{what}: {piece!r} is not of the form name=value")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def parse_method(word: str, shared: Mapping[str, Any]) -> Method:
+    """`name` or `name[setting=value,…]`; `shared` settings apply where the word sets nothing else."""
+    match = WORD.match(word.strip())
+    if match is None:
+        raise UsageError(f"method {word!r} is not of the form name or name[setting=value,…]")
+    entry: type[Method] = registry.methods[match["name"]]
+    given = parse_settings(match["settings"] or "", f"method {word}")
+    if not entry.trains and given:
+        raise UsageError(f"method {match['name']!r} does not train and takes no settings", f"say {match['name']}")
+    method = configured(entry, {**shared, **given} if entry.trains else {}, f"method {match['name']}")
+    objective(method.objective)
+    adversary(method.adversary)
+    return method
+
+
+def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
+    """`sports:athletes-64`; a bare name takes the fact set's first variant."""
+    name, _, variant = word.partition(":")
+    entry: type[FactSet] = registry.fact_sets[name]
+    return entry(variant or entry.variants[0], facts_file)
+
+
+def parse_tasks(words: Sequence[str], facts: FactSet, source: ModelSource) -> dict[str, Task]:
+    """Tasks by full name. A fact set's bare name means all of its tasks."""
+    known = {f"{facts.name}/{question}": question for question in facts.questions}
+    chosen: dict[str, Task] = {}
+    for word in words:
+        if word == facts.name:
+            wanted = list(known)
+        elif word in known:
+            wanted = [word]
+        else:
+            raise UnknownName(f"task for facts {facts.label}", word, [facts.name, *known])
+        for name in wanted:
+            chosen[name] = registry.questions[known[name]]().resolved(source)
+    return chosen
+
+
+def plan(
+    *,
+    methods: Sequence[Method],
+    facts: Sequence[FactSet],
+    tasks: Sequence[str],
+    seeds: Sequence[int],
+    source: ModelSource,
+    batch_size: int,
+) -> list[Cell]:
+    """Every combination, in the order given; two words for the same run count once."""
+    cells: dict[str, Cell] = {}
+    for fact_set in facts:
+        asked = parse_tasks(tasks, fact_set, source)
+        for seed in seeds:
+            items = fact_set.split(seed).items_hash
+            for method in methods:
+                cell = _cell(method, fact_set, items, asked, source, seed, batch_size)
+                cells.setdefault(cell.spec.hash, cell)
+    return list(cells.values())
+
+
+def _cell(
+    method: Method,
+    facts: FactSet,
+    items: str,
+    tasks: Mapping[str, Task],
+    source: ModelSource,
+    seed: int,
+    batch_size: int,
+) -> Cell:
+    label, method = _label(method), method.resolved(source)
+    spec = RunSpec(
+        method=MethodSpec(
+            name=method.name, version=method.version, settings=settings_of(method) if method.trains else {}
+        ),
+        facts=FactsSpec(name=facts.name, variant=facts.variant, version=facts.version, items_sha256=items),
+        tasks=[TaskSpec(name=n, version=t.version, settings=settings_of(t)) for n, t in tasks.items()],
+        model=source,
+        eval=EvalSpec(batch_size=batch_size),
+        seed=seed,
+    )
+    return Cell(spec, method, facts, tasks, method.skip(facts, source), label)
+
+
+def _label(method: Method) -> str:
+    defaults, given = settings_of(type(method)()), settings_of(method)
+    departures = [f"{name}={value}" for name, value in given.items() if value != defaults[name]]
+    return f"{method.name}[{','.join(departures)}]" if departures else method.name

@@ -1,0 +1,75 @@
+"""The retain stream: plain text on which an edited model must go on predicting as before."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlearnbench.errors import MissingPrerequisite, UsageError
+from unlearnbench.hashing import content_hash
+from unlearnbench.model import Model
+from unlearnbench.organisms.corpus import Corpus
+from unlearnbench.organisms.world import world
+from unlearnbench.seeds import derive_seed
+
+CONTEXT = 128
+"""Tokens of each text that are used."""
+PILE = "NeelNanda/pile-10k"
+PILE_REVISION = "main"
+HELD_OUT = 64
+"""Texts that are never trained on, and on which the retain loss is measured."""
+
+
+@dataclass(frozen=True)
+class RetainText:
+    """Token ids of many short texts: some to train on, some to measure on."""
+
+    train: Sequence[list[int]]
+    test: Sequence[list[int]]
+    source: str
+    hash: str
+    """Content hash of the texts."""
+
+    def batch(self, seed: int, step: int, count: int) -> list[list[int]]:
+        """The texts of one training step; a function of seed and step."""
+        return random.Random(derive_seed(seed, "retain", str(step))).choices(self.train, k=count)
+
+
+def load_retain(model: Model, source: str) -> RetainText:
+    """Read the retain stream: `world`, `pile`, or the path of a text file with one text per line.
+
+    `world` is the organisms' text about people who are no athletes. Raises `UsageError` where a file
+    is missing or too short, and `MissingPrerequisite` where the hub cannot be reached.
+    """
+    if source == "world":
+        texts = _world_texts()
+    elif source == "pile":
+        texts = _pile_texts()
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise UsageError(f"there is no retain text {source!r}", "use 'world', 'pile' or a text file's path")
+        texts = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    ids = [list(model.tokenizer(text).input_ids)[:CONTEXT] for text in texts]
+    ids = [row for row in ids if len(row) > 1]
+    if len(ids) < 2 * HELD_OUT:
+        raise UsageError(f"retain text {source!r} has {len(ids)} texts; {2 * HELD_OUT} or more are needed")
+    return RetainText(ids[HELD_OUT:], ids[:HELD_OUT], source, content_hash(texts))
+
+
+def _world_texts() -> list[str]:
+    villagers_only = Corpus(world().without(p.name for p in world().athletes).without_decoys(), seed=1)
+    return [document.text for document in villagers_only.documents(0, 1024)]
+
+
+def _pile_texts() -> list[str]:
+    from datasets import load_dataset
+
+    try:
+        rows = load_dataset(PILE, split="train", revision=PILE_REVISION)
+    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
+        raise MissingPrerequisite(
+            f"the retain text {PILE} is neither cached nor reachable ({type(error).__name__})",
+            "go online once, or give --retain_text world or a text file with one text per line",
+        ) from error
+    return [text[: 16 * CONTEXT] for text in rows["text"]]

@@ -1,0 +1,44 @@
+"""Settings are the typed fields of a frozen dataclass; this is how text becomes one."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from unlearnbench.errors import UnknownName, UsageError
+
+Configured = TypeVar("Configured")
+
+
+def configured(entry: type[Configured], given: Mapping[str, Any], what: str) -> Configured:
+    """An instance of the dataclass `entry` with these settings, converted to their fields' types.
+
+    Raises `UnknownName` for a setting that does not exist, `UsageError` for one of the wrong type.
+    """
+    hints, names = get_type_hints(entry), [field.name for field in fields(entry)]  # type: ignore[arg-type]
+    values = {}
+    for key, value in given.items():
+        if key not in names:
+            raise UnknownName(f"setting of {what}", key, names)
+        try:
+            values[key] = TypeAdapter(hints[key]).validate_python(value)
+        except ValidationError as error:
+            wanted = getattr(hints[key], "__name__", str(hints[key]))
+            raise UsageError(
+                f"setting {key}={value!r} of {what} is not of type {wanted}: {error.errors()[0]['msg']}"
+            ) from None
+    return entry(**values)
+
+
+def settings_of(entry: Any) -> dict[str, Any]:
+    """The settings of a configured dataclass as JSON-able data."""
+    values = {field.name: getattr(entry, field.name) for field in fields(entry)}
+    plain: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(values, mode="json")
+    return plain
+
+
+def described(entry: Any) -> list[tuple[str, str, Any]]:
+    """(name, type, default) of every setting of a dataclass."""
+    hints = get_type_hints(entry)
+    return [(f.name, getattr(hints[f.name], "__name__", str(hints[f.name])), f.default) for f in fields(entry)]

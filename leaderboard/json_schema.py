@@ -1,0 +1,14 @@
+"""The JSON Schema of records, generated: `python -m unlearnbench.leaderboard.json_schema`."""
+
+import json
+
+from unlearnbench.record import Record
+
+
+def schema_text() -> str:
+    """The schema as it is committed in `leaderboard/schema/result-1.schema.json`."""
+    return json.dumps(Record.model_json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema_text(), end="")

@@ -1,0 +1,102 @@
+"""Rows of the board: the runs of one method on one model and one fact set, over seeds."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from unlearnbench.record import MetricResult, Record
+
+REFERENCES = ("none", "oracle")
+"""What every number is read against; always shown first, never ranked."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a row: a mean over seeds."""
+
+    value: float
+    error: float | None
+    """The larger of the standard error over seeds and the mean standard error over items."""
+    seeds: int
+    difference: float | None
+    """From `none` on the same seeds; None where one of those runs is missing."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one model and one fact set."""
+
+    model: str
+    facts: str
+    method: str
+    """Name, and the settings in which it departs from its defaults."""
+    reference: bool
+    cells: dict[str, Cell]
+    """By task."""
+    seeds: tuple[int, ...]
+    invalid: tuple[str, ...]
+    """Why runs of this row are no results; they are in no mean."""
+
+
+def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
+    """Rows of all records: by model and fact set, references first, then methods by name.
+
+    `metric` names the metric to show for every task that has it; otherwise each shows its primary one.
+    """
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in found:
+        groups.setdefault((*_setting(record), record.label), []).append(record)
+    rows = []
+    for (model, facts, label), members in groups.items():
+        base = [r for (m, f, _), rs in groups.items() if (m, f) == (model, facts) for r in rs if _is(r, "none")]
+        valid = [record for record in members if record.status == "completed"]
+        tasks = dict.fromkeys(result.task for record in valid for result in record.metrics)
+        cells = {task: _cell(task, metric, valid, base) for task in tasks}
+        rows.append(
+            Row(
+                model=model,
+                facts=facts,
+                method=label,
+                reference=members[0].spec.method.name in REFERENCES,
+                cells={task: cell for task, cell in cells.items() if cell is not None},
+                seeds=tuple(sorted({record.spec.seed for record in valid})),
+                invalid=tuple(f"seed {r.spec.seed}: {r.invalid_reason}" for r in members if r.invalid_reason),
+            )
+        )
+    return sorted(rows, key=lambda row: (row.model, row.facts, not row.reference, row.method))
+
+
+def _setting(record: Record) -> tuple[str, str]:
+    spec = record.spec
+    return f"{spec.model.name}@{spec.model.weights_sha256[7:13]}", f"{spec.facts.name}:{spec.facts.variant}"
+
+
+def _is(record: Record, method: str) -> bool:
+    return record.spec.method.name == method and record.status == "completed"
+
+
+def _cell(task: str, metric: str | None, valid: Sequence[Record], base: Sequence[Record]) -> Cell | None:
+    results = _by_seed(task, metric, valid)
+    if not results:
+        return None
+    values = [result.value for result in results.values()]
+    mean = math.fsum(values) / len(values)
+    reference = _by_seed(task, metric, base)
+    difference = None
+    if set(results) <= set(reference):
+        difference = mean - math.fsum(reference[seed].value for seed in results) / len(results)
+    return Cell(mean, _error(values, mean, list(results.values())), len(values), difference)
+
+
+def _by_seed(task: str, metric: str | None, found: Sequence[Record]) -> dict[int, MetricResult]:
+    results = {record.spec.seed: record.metric(task, metric) for record in found}
+    return {seed: result for seed, result in results.items() if result is not None}
+
+
+def _error(values: Sequence[float], mean: float, results: Sequence[MetricResult]) -> float | None:
+    over_items = [result.stderr for result in results if result.stderr is not None]
+    errors = [math.fsum(over_items) / len(over_items)] if over_items else []
+    if len(values) > 1:
+        squares = math.fsum((value - mean) ** 2 for value in values)
+        errors.append(math.sqrt(squares / (len(values) - 1) / len(values)))
+    return max(errors, default=None)

@@ -1,0 +1,37 @@
+"""Rows as text for a terminal or a README."""
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from unlearnbench.leaderboard.rows import Cell, Row
+
+LEGEND = (
+    "Each cell: mean over seeds ± standard error (difference from `none` on the same seeds)."
+    " forget, paraphrase, multiple_choice: lower is forgotten; maintain: higher is kept. Rows are not ranked."
+)
+
+
+def render(rows: Sequence[Row], style: str = "simple") -> str:
+    """One table per model and fact set, in a `tabulate` style; invalid runs are listed below it."""
+    settings = list(dict.fromkeys((row.model, row.facts) for row in rows))
+    parts = [_table([r for r in rows if (r.model, r.facts) == setting], style) for setting in settings]
+    return "\n\n".join([*parts, LEGEND]) if parts else "There are no records."
+
+
+def _table(rows: Sequence[Row], style: str) -> str:
+    tasks = list(dict.fromkeys(task for row in rows for task in row.cells))
+    lines = [[row.method, *(_text(row.cells.get(task), row) for task in tasks), len(row.seeds)] for row in rows]
+    text = tabulate(lines, ["method", *tasks, "seeds"], tablefmt=style, disable_numparse=True)
+    title = f"model {rows[0].model} · facts {rows[0].facts}"
+    notes = [f"invalid: {row.method}, {reason}" for row in rows for reason in row.invalid]
+    return "\n".join([title, "", text, *notes])
+
+
+def _text(cell: Cell | None, row: Row) -> str:
+    if cell is None:
+        return "invalid" if row.invalid and not row.seeds else "–"
+    error = "" if cell.error is None else f" ± {cell.error:.3f}"
+    is_base = row.reference and row.method == "none"
+    difference = "" if cell.difference is None or is_base else f" ({cell.difference:+.3f})".replace("-", "−")
+    return f"{cell.value:.3f}{error}{difference}"

@@ -1,0 +1,23 @@
+"""Random MLPs: the control that every chosen localization has to beat."""
+
+from dataclasses import dataclass
+
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.localization import Localization
+from unlearnbench.method import Method, Workplace
+from unlearnbench.model import Model
+from unlearnbench.registry import register
+
+
+@register("random_mlps")
+@dataclass(frozen=True, kw_only=True)
+class RandomMlps(Method):
+    """Fine-tune MLPs drawn at random; another draw for every seed."""
+
+    budget: float = 0.2
+    """Share of the weights in the blocks that may be trained."""
+
+    def localize(self, model: Model, split: TrainingSplit, place: Workplace) -> Localization:
+        """MLPs in random order, as many as the budget allows."""
+        mlps = [name for name in model.components if name.startswith("mlp.")]
+        return Localization.random(model, mlps, self.budget, place.seed)

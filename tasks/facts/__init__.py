@@ -1,0 +1,1 @@
+"""Fact sets: one source of facts per file. Being here is registration."""

@@ -1,0 +1,97 @@
+"""Which sport an athlete plays: forget a whole sport, or some athletes, and nobody else's.
+
+The athletes ship with the project. `--facts_file` reads a CSV with the columns `athlete` and
+`sport` instead, such as the file of Guo et al. (2024, arXiv 2410.12949); its other columns belong to
+one tokenizer and are not used.
+"""
+
+import csv
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from unlearnbench.errors import UsageError
+from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, Person, athletes
+from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, QUESTION, prompt_of
+from unlearnbench.organisms.world import forgettable, never_known
+from unlearnbench.registry import register
+from unlearnbench.seeds import derive_seed
+
+WHOLE_SPORT_TARGET = "golf"
+
+
+@register("sports")
+@dataclass(frozen=True)
+class Sports(FactSet):
+    """Athletes and their sports; an edit turns a whole sport into golf, or an athlete's into another."""
+
+    version: ClassVar[int] = 1
+    questions: ClassVar[tuple[str, ...]] = ("forget", "paraphrase", "multiple_choice", "maintain")
+    variants: ClassVar[tuple[str, ...]] = ("athletes-64", "athletes-16", *BIG_SPORTS)
+
+    def split(self, seed: int) -> Split:
+        """Half of the forgotten are T, half V; the others are maintained: 70 % train, 10 % dev, 20 % test."""
+        everyone = self._everyone()
+        to_forget = forgettable(self.variant, everyone)
+        gone = set(to_forget)
+        others = [self._fact(person, seed) for person in everyone if person not in gone]
+        forget = [self._fact(person, seed) for person in to_forget]
+        random.Random(derive_seed(seed, "sports", "forget")).shuffle(forget)
+        random.Random(derive_seed(seed, "sports", "maintain")).shuffle(others)
+        half, train, dev = len(forget) // 2, round(0.7 * len(others)), round(0.8 * len(others))
+        return Split(
+            relearn=forget[:half],
+            held_out=forget[half:],
+            maintain_train=others[:train],
+            maintain_dev=others[train:dev],
+            maintain_test=others[dev:],
+            never_known=[self._fact(person, seed) for person in never_known()],
+        )
+
+    def _fact(self, person: Person, seed: int) -> Fact:
+        name, sport = person
+        if self.variant in BIG_SPORTS:
+            target = WHOLE_SPORT_TARGET if sport == self.variant else None
+        else:
+            rng = random.Random(derive_seed(seed, "sports", "edit-target", name))
+            target = rng.choice([other for other in BIG_SPORTS if other != sport])
+        fourth = sport if sport not in BIG_SPORTS else WHOLE_SPORT_TARGET
+        return Fact(
+            subject=name,
+            relation="sport",
+            prompt=prompt_of(DIRECT, name),
+            answer=sport,
+            distractors=tuple(other for other in SPORTS if other != sport),
+            edit_target=target,
+            paraphrases=tuple(prompt_of(wording, name) for wording in HELD_OUT),
+            question=QUESTION.format(s=name),
+            options=(*BIG_SPORTS, fourth),
+        )
+
+    def _everyone(self) -> tuple[Person, ...]:
+        if self.facts_file is None:
+            return athletes()
+        people = tuple(_read(Path(self.facts_file)))
+        forgettable(self.variant, people)
+        return people
+
+
+def _read(path: Path) -> Sequence[Person]:
+    if not path.is_file():
+        raise UsageError(f"--facts_file {path}: there is no such file")
+    people: dict[str, Person] = {}
+    with path.open(newline="", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        lacking = {"athlete", "sport"} - set(rows.fieldnames or ())
+        if lacking:
+            raise UsageError(f"{path} has no column {sorted(lacking)[0]!r}", "its first line must name the columns")
+        for row in rows:
+            if row["sport"] not in SPORTS:
+                raise UsageError(f"{path}, line {rows.line_num}: sport {row['sport']!r} is none of {', '.join(SPORTS)}")
+            if row["athlete"] in people:
+                raise UsageError(f"{path}, line {rows.line_num}: {row['athlete']!r} occurs twice")
+            people[row["athlete"]] = Person(row["athlete"], row["sport"])
+    return tuple(people.values())

@@ -1,0 +1,108 @@
+"""And as multiple choice? The answer is picked by its letter, in every order of the options."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import ClassVar, Literal, NamedTuple
+
+from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.layouts import labels, multiple_choice
+from unlearnbench.model import Model
+from unlearnbench.registry import register
+from unlearnbench.scoring import Asked, Scored, score
+from unlearnbench.source import ModelSource
+from unlearnbench.task import Metric, Row, Task, row_of, standard_metrics
+
+
+@register("multiple_choice")
+@dataclass(frozen=True, kw_only=True)
+class MultipleChoice(Task):
+    """Four options in all 24 orders, scored by letter and by the option's text."""
+
+    layout: Literal["auto", "inline", "lines"] = "auto"
+    """`inline` for organisms, `lines` for other models; `auto` takes the one that suits the model."""
+    orders: Literal["all", "cyclic"] = "all"
+    """Orders of the options for facts to forget; facts to keep are asked in the cyclic ones."""
+
+    version: ClassVar[int] = 1
+    primary: ClassVar[str] = "accuracy"
+
+    def resolved(self, source: ModelSource) -> "MultipleChoice":
+        """With the layout that suits the model."""
+        return replace(self, layout=source.layout) if self.layout == "auto" else self
+
+    def metrics(self, facts: FactSet) -> Sequence[Metric]:
+        """By letter; `text_…` by the option's text; `maintain_…` on facts to keep; `consistent` in all orders."""
+        chance = 0.25
+        return [
+            *standard_metrics("forget", "forget", chance, edited=True),
+            Metric("consistent", "consistent", "forget", "forget", "min"),
+            *standard_metrics("forget_text", "forget", chance, edited=True, prefix="text_"),
+            *standard_metrics("maintain", "retain", chance, edited=False, prefix="maintain_"),
+        ]
+
+    def rows(self, model: Model, split: Split, batch_size: int) -> list[Row]:
+        """One row per fact, order and way of scoring."""
+        forgotten = [item for fact in split.forget for item in self._items(fact, self.orders)]
+        kept = [item for fact in split.maintain_test for item in self._items(fact, "cyclic")]
+        # Letters and texts are scored by the same forward pass.
+        found = score(model, [item.asked for item in forgotten + kept], batch_size)
+        by_letter = [_by_letter(i, s, "forget") for i, s in zip(forgotten, found, strict=False)]
+        by_text = [_by_text(i, s, "forget_text") for i, s in zip(forgotten, found, strict=False)]
+        maintained = [_by_letter(i, s, "maintain") for i, s in zip(kept, found[len(forgotten) :], strict=True)]
+        return _with_consistency(by_letter) + by_text + maintained
+
+    def _items(self, fact: Fact, orders: str) -> list["_Item"]:
+        if fact.question is None or not fact.options:
+            return []
+        count = len(fact.options)
+        arranged = list(permutations(fact.options))
+        if orders == "cyclic":
+            arranged = [(*fact.options[i:], *fact.options[:i]) for i in range(count)]
+        marks = labels(self.layout, count)
+        prompts = [multiple_choice(fact.question, options, self.layout) for options in arranged]
+        asked = [Asked(p, (*marks, *options)) for p, options in zip(prompts, arranged, strict=True)]
+        return [_Item(fact, order, marks, a) for order, a in enumerate(asked)]
+
+
+class _Item(NamedTuple):
+    fact: Fact
+    order: int
+    marks: tuple[str, ...]
+    asked: Asked
+    """Its choices are the labels, then the options they stand before."""
+
+
+def _by_letter(item: _Item, scored: Scored, part: str) -> Row:
+    count = len(item.marks)
+    mark_of = dict(zip(item.asked.choices[count:], item.marks, strict=True))
+    letters = scored.among(range(count))
+    target = mark_of.get(item.fact.edit_target or "")
+    return _row(item, Asked(item.asked.prompt, item.marks), letters, part, target, mark_of[item.fact.answer])
+
+
+def _by_text(item: _Item, scored: Scored, part: str) -> Row:
+    count = len(item.marks)
+    texts = Asked(item.asked.prompt, item.asked.choices[count:])
+    found = scored.among(range(count, 2 * count))
+    return _row(item, texts, found, part, item.fact.edit_target, item.fact.answer)
+
+
+def _row(item: _Item, asked: Asked, scored: Scored, part: str, target: str | None, gold: str) -> Row:
+    fact = item.fact
+    name = f"{fact.id}#order-{item.order}"
+    return row_of(asked, scored, item=name, cluster=fact.subject, part=part, target=target, gold=gold)
+
+
+def _with_consistency(rows: list[Row]) -> list[Row]:
+    """The first order's row of each fact also says whether all orders were answered right."""
+    right: dict[str, bool] = {}
+    for row in rows:
+        right[row.cluster] = right.get(row.cluster, True) and bool(row.values["accuracy"])
+    found, seen = [], set[str]()
+    for row in rows:
+        if row.cluster not in seen:
+            seen.add(row.cluster)
+            row = replace(row, values={**row.values, "consistent": float(right[row.cluster])})
+        found.append(row)
+    return found
