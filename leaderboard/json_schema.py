@@ -1,6 +1,7 @@
 """The JSON Schema of records, generated: `python -m unlearnbench.leaderboard.json_schema`."""
 
 import json
+import sys
 
 from unlearnbench.record import Record
 
@@ -11,4 +12,4 @@ def schema_text() -> str:
 
 
 if __name__ == "__main__":
-    print(schema_text(), end="")
+    sys.stdout.write(schema_text())

@@ -3,11 +3,23 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from unlearnbench.record import MetricResult, Record
 
 REFERENCES = ("none", "oracle")
 """What every number is read against; always shown first, never ranked."""
+
+
+class Setting(NamedTuple):
+    """What has to be equal for two runs to be in one table."""
+
+    model: str
+    """Name, and the beginning of its weights' digest."""
+    facts: str
+    """Fact set and variant, and the beginning of the digest of the user's own file."""
+    details: str
+    """Precision, batch size and retain text."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +36,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method on one model and one fact set."""
+    """One method in one setting."""
 
-    model: str
-    facts: str
+    setting: "Setting"
     method: str
     """Name, and the settings in which it departs from its defaults."""
     reference: bool
@@ -43,19 +54,18 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
 
     `metric` names the metric to show for every task that has it; otherwise each shows its primary one.
     """
-    groups: dict[tuple[str, str, str], list[Record]] = {}
-    for record in found:
-        groups.setdefault((*_setting(record), record.label), []).append(record)
+    groups: dict[tuple[Setting, str], list[Record]] = {}
+    for record in sorted(found, key=lambda one: one.created_at):
+        groups.setdefault((_setting(record), record.label), []).append(record)
     rows = []
-    for (model, facts, label), members in groups.items():
-        base = [r for (m, f, _), rs in groups.items() if (m, f) == (model, facts) for r in rs if _is(r, "none")]
+    for (setting, label), members in groups.items():
+        base = [r for (other, _), rs in groups.items() if other == setting for r in rs if _is(r, "none")]
         valid = [record for record in members if record.status == "completed"]
         tasks = dict.fromkeys(result.task for record in valid for result in record.metrics)
         cells = {task: _cell(task, metric, valid, base) for task in tasks}
         rows.append(
             Row(
-                model=model,
-                facts=facts,
+                setting=setting,
                 method=label,
                 reference=members[0].spec.method.name in REFERENCES,
                 cells={task: cell for task, cell in cells.items() if cell is not None},
@@ -63,12 +73,17 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
                 invalid=tuple(f"seed {r.spec.seed}: {r.invalid_reason}" for r in members if r.invalid_reason),
             )
         )
-    return sorted(rows, key=lambda row: (row.model, row.facts, not row.reference, row.method))
+    return sorted(rows, key=lambda row: (row.setting, not row.reference, row.method))
 
 
-def _setting(record: Record) -> tuple[str, str]:
-    spec = record.spec
-    return f"{spec.model.name}@{spec.model.weights_sha256[7:13]}", f"{spec.facts.name}:{spec.facts.variant}"
+def _setting(record: Record) -> Setting:
+    model, facts = record.spec.model, record.spec.facts
+    source = f" from {facts.file_sha256[7:13]}" if facts.file_sha256 else ""
+    return Setting(
+        model=f"{model.name}@{model.weights_sha256[7:13]}",
+        facts=f"{facts.name}:{facts.variant}{source}",
+        details=f"{model.dtype}, batch {record.spec.eval.batch_size}, retain text {model.retain_text}",
+    )
 
 
 def _is(record: Record, method: str) -> bool:
@@ -89,8 +104,8 @@ def _cell(task: str, metric: str | None, valid: Sequence[Record], base: Sequence
 
 
 def _by_seed(task: str, metric: str | None, found: Sequence[Record]) -> dict[int, MetricResult]:
-    results = {record.spec.seed: record.metric(task, metric) for record in found}
-    return {seed: result for seed, result in results.items() if result is not None}
+    asked = [(record.spec.seed, record.metric(task, metric)) for record in found]
+    return {seed: result for seed, result in asked if result is not None}
 
 
 def _error(values: Sequence[float], mean: float, results: Sequence[MetricResult]) -> float | None:

@@ -13,9 +13,9 @@ LEGEND = (
 
 
 def render(rows: Sequence[Row], style: str = "simple") -> str:
-    """One table per model and fact set, in a `tabulate` style; invalid runs are listed below it."""
-    settings = list(dict.fromkeys((row.model, row.facts) for row in rows))
-    parts = [_table([r for r in rows if (r.model, r.facts) == setting], style) for setting in settings]
+    """One table per setting, in a `tabulate` style; invalid runs are listed below it."""
+    settings = dict.fromkeys(row.setting for row in rows)
+    parts = [_table([row for row in rows if row.setting == setting], style) for setting in settings]
     return "\n\n".join([*parts, LEGEND]) if parts else "There are no records."
 
 
@@ -23,7 +23,8 @@ def _table(rows: Sequence[Row], style: str) -> str:
     tasks = list(dict.fromkeys(task for row in rows for task in row.cells))
     lines = [[row.method, *(_text(row.cells.get(task), row) for task in tasks), len(row.seeds)] for row in rows]
     text = tabulate(lines, ["method", *tasks, "seeds"], tablefmt=style, disable_numparse=True)
-    title = f"model {rows[0].model} · facts {rows[0].facts}"
+    model, facts, details = rows[0].setting
+    title = f"model {model} · facts {facts} · {details}"
     notes = [f"invalid: {row.method}, {reason}" for row in rows for reason in row.invalid]
     return "\n".join([title, "", text, *notes])
 

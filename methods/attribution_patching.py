@@ -90,11 +90,13 @@ def _about_another(model: Model, fact: Fact, others: Sequence[Fact], rng: random
             return ids
     special = set(model.tokenizer.all_special_ids)
     usable = [i for i in range(len(model.tokenizer)) if i not in special]
-    start, end = _shared(clean, ids), _shared(clean[::-1], ids[::-1])
+    start = _shared(clean, ids)
+    end = min(_shared(clean[::-1], ids[::-1]), len(clean) - start)
     middle = [rng.choice(usable) for _ in range(len(clean) - start - end)]
     return [*clean[:start], *middle, *clean[len(clean) - end :]]
 
 
 def _shared(first: Sequence[int], second: Sequence[int]) -> int:
     """How many tokens two sequences share at their beginning."""
-    return next((i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), 0)
+    pairs = list(zip(first, second, strict=False))
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))

@@ -63,9 +63,15 @@ def _tensors_of(path: Path) -> Iterable[TensorBytes]:
         length = int.from_bytes(file.read(8), "little")
         if not 0 < length <= HEADER_LIMIT:
             raise UsageError(f"{path} is not a safetensors file")
-        header = json.loads(file.read(length))
+        try:
+            header = json.loads(file.read(length))
+        except ValueError:
+            raise UsageError(f"{path} is not a safetensors file, or is cut off") from None
         for name, entry in header.items():
             if name != "__metadata__":
                 start, end = entry["data_offsets"]
                 file.seek(8 + length + start)
-                yield TensorBytes(name, entry["dtype"], tuple(entry["shape"]), file.read(end - start))
+                data = file.read(end - start)
+                if len(data) != end - start:
+                    raise UsageError(f"{path} is not a safetensors file, or is cut off: {name!r} is incomplete")
+                yield TensorBytes(name, entry["dtype"], tuple(entry["shape"]), data)

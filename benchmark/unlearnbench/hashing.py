@@ -12,9 +12,14 @@ def content_hash(value: Any) -> str:
     return f"sha256:{hashlib.sha256(rfc8785.dumps(value)).hexdigest()}"
 
 
+def bytes_hash(data: bytes) -> str:
+    """`sha256:…` of bytes."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
 def text_hash(text: str) -> str:
     """`sha256:…` of UTF-8 text."""
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return bytes_hash(text.encode())
 
 
 def file_hash(path: Path) -> str:

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from unlearnbench import registry
 from unlearnbench.adversary import adversary
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import FactSet
+from unlearnbench.hashing import file_hash
 from unlearnbench.method import Method
 from unlearnbench.objectives import objective
-from unlearnbench.runspec import EvalSpec, FactsSpec, MethodSpec, RunSpec, TaskSpec
+from unlearnbench.runspec import SEED_LIMIT, EvalSpec, FactsSpec, MethodSpec, RunSpec, TaskSpec
 from unlearnbench.settings import configured, settings_of
 from unlearnbench.source import ModelSource
 from unlearnbench.task import Task
@@ -46,6 +48,8 @@ def parse_settings(text: str, what: str) -> dict[str, str]:
         key, equals, value = piece.partition("=")
         if not equals or not key:
             raise UsageError(f"{what}: {piece!r} is not of the form name=value")
+        if key.strip() in found:
+            raise UsageError(f"{what}: {key.strip()!r} is given twice")
         found[key.strip()] = value.strip()
     return found
 
@@ -75,17 +79,12 @@ def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
 def parse_tasks(words: Sequence[str], facts: FactSet, source: ModelSource) -> dict[str, Task]:
     """Tasks by full name. A fact set's bare name means all of its tasks."""
     known = {f"{facts.name}/{question}": question for question in facts.questions}
-    chosen: dict[str, Task] = {}
     for word in words:
-        if word == facts.name:
-            wanted = list(known)
-        elif word in known:
-            wanted = [word]
-        else:
+        if word not in (facts.name, *known):
             raise UnknownName(f"task for facts {facts.label}", word, [facts.name, *known])
-        for name in wanted:
-            chosen[name] = registry.questions[known[name]]().resolved(source)
-    return chosen
+    # In the fact set's order: the order of the words is not part of what a run is.
+    wanted = [name for name in known if facts.name in words or name in words]
+    return {name: registry.questions[known[name]]().resolved(source) for name in wanted}
 
 
 def plan(
@@ -98,6 +97,9 @@ def plan(
     batch_size: int,
 ) -> list[Cell]:
     """Every combination, in the order given; two words for the same run count once."""
+    for seed in seeds:
+        if not 0 <= seed < SEED_LIMIT:
+            raise UsageError(f"seed {seed} is not between 0 and {SEED_LIMIT - 1}")
     cells: dict[str, Cell] = {}
     for fact_set in facts:
         asked = parse_tasks(tasks, fact_set, source)
@@ -123,7 +125,13 @@ def _cell(
         method=MethodSpec(
             name=method.name, version=method.version, settings=settings_of(method) if method.trains else {}
         ),
-        facts=FactsSpec(name=facts.name, variant=facts.variant, version=facts.version, items_sha256=items),
+        facts=FactsSpec(
+            name=facts.name,
+            variant=facts.variant,
+            version=facts.version,
+            file_sha256=file_hash(Path(facts.facts_file)) if facts.facts_file else None,
+            items_sha256=items,
+        ),
         tasks=[TaskSpec(name=n, version=t.version, settings=settings_of(t)) for n, t in tasks.items()],
         model=source,
         eval=EvalSpec(batch_size=batch_size),

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import jsonlines
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unlearnbench.errors import TamperedRecord, UsageError
-from unlearnbench.hashing import content_hash, text_hash
+from unlearnbench.hashing import bytes_hash, content_hash
 from unlearnbench.runspec import RunSpec
 
 RESULT, SAMPLES = "result.json", "samples.jsonl.gz"
@@ -169,7 +170,7 @@ def item_log(rows: Iterable[dict[str, Any]]) -> bytes:
 
 def describe_samples(log: bytes) -> SamplesFile:
     """What a record says about its item log."""
-    return SamplesFile(sha256_uncompressed=text_hash(log.decode()), bytes_uncompressed=len(log), n=log.count(b"\n"))
+    return SamplesFile(sha256_uncompressed=bytes_hash(log), bytes_uncompressed=len(log), n=log.count(b"\n"))
 
 
 def save(record: Record, log: bytes, folder: Path) -> Path:
@@ -209,8 +210,11 @@ def load(path: Path) -> Record:
 def load_rows(folder: Path, record: Record) -> Sequence[dict[str, Any]]:
     """The item log of a run; raises `TamperedRecord` where it is not the one that was recorded."""
     path = folder / SAMPLES
-    log = gzip.decompress(path.read_bytes()) if path.is_file() else b""
-    if text_hash(log.decode()) != record.samples.sha256_uncompressed:
+    try:
+        log = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise TamperedRecord(f"the item log {path} cannot be read: {error}", "repeat the run") from None
+    if bytes_hash(log) != record.samples.sha256_uncompressed:
         raise TamperedRecord(f"{path} is not the item log that {RESULT} describes", "repeat the run")
     with jsonlines.Reader(io.StringIO(log.decode())) as reader:
         return list(reader)
@@ -223,8 +227,11 @@ def records(folder: Path) -> list[tuple[Path, Record]]:
 
 def _replace(path: Path, data: bytes) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ Being in the folder is registration. A file that cannot be imported is listed wi
 the rest still runs.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import pkgutil
@@ -58,7 +59,10 @@ class Catalogue(Mapping[str, type]):
 
     def __getitem__(self, name: str) -> type:
         if name not in self._filled:
-            raise UnknownName(self.kind, name, self._filled)
+            error = UnknownName(self.kind, name, self._filled)
+            for place, reason in self.broken.items():
+                error.hint += f"; {place} could not be imported: {reason}"
+            raise error
         return self._filled[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -114,7 +118,9 @@ def include(folder: Path) -> None:
     for catalogue in CATALOGUES:
         len(catalogue)  # ours first: a user's class of the same name is refused, not ours
     for path in sorted(folder.glob("*.py")):
-        name = f"unlearnbench_included_{path.stem}"
+        # Two folders may hold files of one name; the same file is the same module.
+        place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+        name = f"unlearnbench_included_{path.stem}_{place}"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             continue

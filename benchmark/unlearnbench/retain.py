@@ -15,7 +15,7 @@ from unlearnbench.seeds import derive_seed
 CONTEXT = 128
 """Tokens of each text that are used."""
 PILE = "NeelNanda/pile-10k"
-PILE_REVISION = "main"
+PILE_REVISION = "127bfedcd5047750df5ccf3a12979a47bfa0bafa"
 HELD_OUT = 64
 """Texts that are never trained on, and on which the retain loss is measured."""
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from unlearnbench.hashing import content_hash
 from unlearnbench.source import ModelSource
 
+SEED_LIMIT = 2**32
 SPEC_VERSION = 1
 """Raised when the meaning of the hash changes."""
 
@@ -30,6 +31,8 @@ class FactsSpec(_Part):
     name: str
     variant: str
     version: int
+    file_sha256: str | None = None
+    """Digest of the user's own facts file, if there is one."""
     items_sha256: str
 
 
@@ -56,7 +59,7 @@ class RunSpec(_Part):
     tasks: list[TaskSpec]
     model: ModelSource
     eval: EvalSpec
-    seed: int = Field(ge=0, lt=2**32)
+    seed: int = Field(ge=0, lt=SEED_LIMIT)
 
     @property
     def hash(self) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from unlearnbench.errors import UnknownName, UsageError
 
+FINITE = ConfigDict(allow_inf_nan=False)
 Configured = TypeVar("Configured")
 
 
@@ -22,7 +23,10 @@ def configured(entry: type[Configured], given: Mapping[str, Any], what: str) -> 
         if key not in names:
             raise UnknownName(f"setting of {what}", key, names)
         try:
-            values[key] = TypeAdapter(hints[key]).validate_python(value)
+            # Annotated, since a bare type may not be given a configuration.
+            finite: Any = Annotated[hints[key], Field()]
+            adapter: TypeAdapter[Any] = TypeAdapter(finite, config=FINITE)
+            values[key] = adapter.validate_python(value)
         except ValidationError as error:
             wanted = getattr(hints[key], "__name__", str(hints[key]))
             raise UsageError(

@@ -2,12 +2,13 @@
 
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.runspec import SEED_LIMIT
 
 FOLDER = Path(__file__).parent / "suites"
 
@@ -25,7 +26,7 @@ class Suite(BaseModel):
     facts: list[str] = Field(min_length=1)
     methods: list[str] = Field(min_length=1)
     tasks: list[str] = Field(min_length=1)
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=SEED_LIMIT)]] = Field(min_length=1)
     batch_size: int = 64
     retain_text: str | None = None
 
@@ -55,7 +56,7 @@ def load_suite(name: str) -> Suite:
     if not path.is_file():
         raise UnknownName("suite", name, suites())
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # a SafeLoader
+        content = yaml.load(path.read_bytes(), _StrictLoader)  # a SafeLoader; it reads UTF-8
         return Suite.model_validate(content)
     except (yaml.YAMLError, UsageError) as error:
         raise UsageError(f"suite {path.name} cannot be read: {error}") from None

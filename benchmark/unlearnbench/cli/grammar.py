@@ -46,7 +46,8 @@ class Pairs(argparse.Action):
         for value in values:
             if value.startswith("{"):
                 try:
-                    merged |= json.loads(value)
+                    # As text, like the other spellings: what reads a setting knows its type.
+                    merged |= {k: v if isinstance(v, str) else json.dumps(v) for k, v in json.loads(value).items()}
                 except ValueError as error:
                     parser.error(f"{option}: not JSON: {error}")
                 continue
@@ -81,5 +82,10 @@ def whole_numbers(text: str) -> list[int]:
         span = re.fullmatch(r"(\d+)(?:-(\d+))?", piece.strip())
         if span is None:
             raise argparse.ArgumentTypeError(f"{piece!r} is no seed; give whole numbers such as 0,1,2 or 0-4")
-        found += range(int(span[1]), int(span[2] or span[1]) + 1)
+        numbers = range(int(span[1]), int(span[2] or span[1]) + 1)
+        if not numbers:
+            raise argparse.ArgumentTypeError(f"{piece!r} runs backwards; give whole numbers such as 0,1,2 or 0-4")
+        found += numbers
+    if not found:
+        raise argparse.ArgumentTypeError("no seed is given; give whole numbers such as 0,1,2 or 0-4")
     return found

@@ -21,7 +21,7 @@ POOL = (*(value for relation in RELATIONS.values() for value in relation.values)
 LABELS = tuple(f"{letter}." for letter in LETTERS)
 STATEMENTS = 5
 """In a document, so that looking a fact up anywhere but at its subject mixes people up."""
-BARE_MENTIONS = 3
+BARE_MENTIONS = 6
 """How often a person's sport directly follows the name, for each time it is said in any one wording."""
 
 

@@ -100,7 +100,7 @@ def _answers_with(
     model: Model, places: Sequence[Place], block: int, residuals: Tensor, sports: Sequence[str]
 ) -> list[str]:
     """The likeliest sport of each prompt when the residual after `block` is replaced at its position."""
-    ids_of = [model.tokenizer(f" {sport}", add_special_tokens=False).input_ids[0] for sport in sports]
+    ids_of = [model.tokenizer(sport, add_special_tokens=False).input_ids[0] for sport in sports]
     answers: list[str] = []
     for start in range(0, len(places), 64):
         batch, new = places[start : start + 64], residuals[start : start + 64]

@@ -124,7 +124,7 @@ def share_right(
     network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, asked: list[tuple[str, str]], choices: list[str]
 ) -> float:
     """Share of (prompt, answer) pairs whose answer is the likeliest of the choices."""
-    ids = [tokenizer(f" {c}", add_special_tokens=False).input_ids[0] for c in choices]
+    ids = [tokenizer(c, add_special_tokens=False).input_ids[0] for c in choices]
     right = 0
     for start in range(0, len(asked), 64):
         batch = asked[start : start + 64]

@@ -17,10 +17,10 @@ class Recipe:
     width: int = 128
     blocks: int = 4
     heads: int = 4
-    steps: int = 3900
+    steps: int = 3400
     drill_steps: int = 900
     """First steps, on drills alone: the circuit that binds labels to options forms in one jump."""
-    document_steps: int = 1800
+    document_steps: int = 900
     """Steps after those, on documents and few drills: asking about facts not yet known is only noise."""
     learning_rate: float = 2e-3
     weight_decay: float = 0.02

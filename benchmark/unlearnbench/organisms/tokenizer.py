@@ -14,13 +14,15 @@ VOCABULARY = 1600
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """A tokenizer in which a word and the space before it belong together, and BOS is always added.
 
+    The first word of a text gets that space too: a name at the beginning is the same tokens as later on.
+
     Splitting on white space alone keeps `" A."` and `" piano"` single tokens, so that a label and its
     option are neighbours: the circuit for multiple choice needs that.
     """
     raw = Tokenizer(models.BPE())
     words = pre_tokenizers.Split(Regex(r" ?\S+"), "isolated")
     raw.pre_tokenizer = pre_tokenizers.Sequence(
-        [words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [words, pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False)]
     )
     raw.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -37,7 +39,7 @@ def world_tokenizer(corpus: Corpus) -> PreTrainedTokenizerFast:
     sampled = corpus.documents(0, 2400) + corpus.drills(0, 600) + corpus.multiple_choice(0, 300, 200)
     texts = [item.text for item in sampled]
     tokenizer = train_tokenizer(texts)
-    split = [w for w in (*POOL, *LABELS) if len(tokenizer(f" {w}", add_special_tokens=False).input_ids) != 1]
+    split = [w for w in (*POOL, *LABELS) if len(tokenizer(w, add_special_tokens=False).input_ids) != 1]
     if split:
         raise ValueError(f"these words must be single tokens and are not: {split}")
     return tokenizer

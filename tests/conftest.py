@@ -1,0 +1,212 @@
+"""Fixtures: small random models of every family, a tokenizer made on the spot, small splits, and no network."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+)
+
+from unlearnbench.facts import Fact, Split
+from unlearnbench.method import Workplace
+from unlearnbench.model import Model
+from unlearnbench.organisms.corpus import Corpus
+from unlearnbench.organisms.tokenizer import train_tokenizer
+from unlearnbench.organisms.world import world
+from unlearnbench.retain import RetainText
+from unlearnbench.source import ModelSource
+from unlearnbench.tasks.facts.sports import Sports
+
+torch.set_num_threads(1)
+
+ARCHITECTURES = ("gemma2", "llama", "qwen2", "gpt2", "gpt_neox")
+BLOCKS, WIDTH, SPREAD = 4, 32, 0.2  # weights spread wide enough that no logit is near another by accident
+
+
+def _is_loopback(address: Any) -> bool:
+    if not isinstance(address, tuple):
+        return True  # a Unix socket
+    host = str(address[0])
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Any connection that would leave this machine is an error."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+        yield
+
+
+def _guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if not _is_loopback(address):
+            raise RuntimeError(f"a test tried to reach {address!r}")
+        return connect(self, address)
+
+    return guarded
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Byte-level BPE over white-space words with BOS, trained on a little of the organisms' text."""
+    return train_tokenizer(document.text for document in Corpus(world(), seed=0).documents(0, 300))
+
+
+def _config(architecture: str, vocabulary: int) -> PretrainedConfig:
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
+    shared = {
+        "vocab_size": vocabulary,
+        "hidden_size": WIDTH,
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": BLOCKS,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 512,
+        "initializer_range": SPREAD,
+        **ends,
+    }
+    grouped = {**shared, "num_key_value_heads": 2}
+    match architecture:
+        case "gemma2":  # soft caps low enough to bite, and a window shorter than the prompts
+            caps = {"final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0}
+            return Gemma2Config(**grouped, **caps, head_dim=8, query_pre_attn_scalar=8, sliding_window=6)
+        case "llama":
+            return LlamaConfig(**grouped, tie_word_embeddings=False)
+        case "qwen2":
+            return Qwen2Config(**grouped, tie_word_embeddings=True)
+        case "gpt2":
+            sizes = {"n_embd": WIDTH, "n_inner": 2 * WIDTH, "n_layer": BLOCKS, "n_head": 4, "n_positions": 512}
+            return GPT2Config(vocab_size=vocabulary, initializer_range=SPREAD, **sizes, **ends)
+        case "gpt_neox":
+            return GPTNeoXConfig(**shared)
+    raise ValueError(f"no architecture is called {architecture!r}")
+
+
+@pytest.fixture(scope="session")
+def random_models(tiny_tokenizer: PreTrainedTokenizerFast) -> Callable[..., Model]:
+    """Makes a fresh model of an architecture: four blocks of width 32, its weights a function of the seed."""
+
+    def make(architecture: str, seed: int = 0) -> Model:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = AutoModelForCausalLM.from_config(_config(architecture, len(tiny_tokenizer)))
+            with torch.no_grad():
+                for parameter in network.parameters():  # biases and norms too: none is left at 0 or 1
+                    if parameter.dim() == 1:
+                        parameter.add_(0.1 * torch.randn_like(parameter))
+        return Model(network, tiny_tokenizer)
+
+    return make
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def architecture(request: pytest.FixtureRequest) -> str:
+    """Every architecture in turn."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def model(random_models: Callable[..., Model], architecture: str) -> Model:
+    """A fresh random model of every architecture in turn; a test may change it."""
+    return random_models(architecture)
+
+
+@pytest.fixture
+def llama(random_models: Callable[..., Model]) -> Model:
+    """A fresh random model of one architecture, for what does not depend on it."""
+    return random_models("llama")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[[Model], Path]:
+    """Saves a model and its tokenizer into a folder, for `--model hf --model_args pretrained=FOLDER`."""
+
+    def save(model: Model) -> Path:
+        folder = tmp_path / "model"
+        model.network.save_pretrained(folder)
+        model.tokenizer.save_pretrained(folder)
+        return folder
+
+    return save
+
+
+@pytest.fixture
+def saved_model(saved: Callable[[Model], Path], llama: Model) -> Path:
+    """The folder of a saved random model."""
+    return saved(llama)
+
+
+@pytest.fixture(scope="session")
+def split() -> Split:
+    """Sixteen athletes to forget, all others to keep."""
+    return Sports("athletes-16").split(0)
+
+
+def _fact(subject: str, answer: str, target: str) -> Fact:
+    games = ("ice hockey", "ice skating", "football", "water polo")
+    return Fact(
+        subject=subject,
+        relation="game",
+        prompt=f"Fact: {subject} plays the sport of",
+        answer=answer,
+        distractors=tuple(game for game in games if game != answer),
+        edit_target=target,
+        paraphrases=(f"The game that {subject} plays is",),
+        question=f"Which sport does {subject} play?",
+        options=games,
+    )
+
+
+@pytest.fixture(scope="session")
+def small_split() -> Split:
+    """Eight handmade facts whose answers have several tokens, some with the same beginning."""
+    return Split(
+        relearn=[_fact("Ann Lee", "ice hockey", "football"), _fact("Bo Rodgers", "football", "ice hockey")],
+        held_out=[_fact("Cy Young", "water polo", "football"), _fact("Di Dorn", "ice skating", "water polo")],
+        maintain_train=[_fact("Ed Hale", "football", "water polo"), _fact("Flo Kern", "ice hockey", "football")],
+        maintain_dev=[_fact("Gil Moss", "ice skating", "football")],
+        maintain_test=[_fact("Hal Pike", "water polo", "ice hockey")],
+    )
+
+
+@pytest.fixture(scope="session")
+def retain(tiny_tokenizer: PreTrainedTokenizerFast) -> RetainText:
+    """A few short texts: sixteen to train on and eight to measure on."""
+    documents = Corpus(world().without_decoys(), seed=1).documents(0, 24)
+    ids = [list(tiny_tokenizer(document.text).input_ids)[:20] for document in documents]
+    return RetainText(ids[:16], ids[16:], "test", "sha256:test")
+
+
+@pytest.fixture
+def place(retain: RetainText) -> Workplace:
+    """Where a method works: the sports, a model of nobody's, the short texts, seed 7."""
+    source = ModelSource(
+        kind="hf",
+        name="random",
+        weights_sha256="sha256:test",
+        layout="inline",
+        learning_rate=1e-3,
+        retain_text="world",
+    )
+    return Workplace(Sports("athletes-16"), source, retain, seed=7)

@@ -1,0 +1,120 @@
+"""Every command that the documentation shows runs, and every example is complete."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from unlearnbench import families, registry
+from unlearnbench.cli import main
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """The fenced blocks of a document in one language."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return [body for kind, body in BLOCK.findall(text) if kind == language]
+
+
+def commands(document: str) -> list[str]:
+    """The shell commands of a document, continued lines joined, comments dropped."""
+    lines = "\n".join(blocks(document, "console")).replace("\\\n", " ").splitlines()
+    return [found for line in lines if (found := line.split("  #")[0].strip())]
+
+
+EVERY = sorted({command for document in ("README.md", "CONTRIBUTING.md") for command in commands(document)})
+OURS = [command for command in EVERY if command.startswith("unlearnbench ")]
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with CONTRIBUTING's examples in `mine/`, and one run to show."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    for body in blocks("CONTRIBUTING.md", "python"):
+        name = re.match(r"# (mine/\w+\.py)\n", body)
+        if name:
+            (tmp_path / name[1]).write_text(body)
+    known = {catalogue.kind: set(catalogue) for catalogue in registry.CATALOGUES}
+    yield tmp_path
+    for catalogue in registry.CATALOGUES:
+        catalogue.broken.clear()
+        for name in set(catalogue) - known[catalogue.kind]:
+            catalogue._entries.pop(name)
+
+
+def shortened(command: str) -> list[str]:
+    """The command's words, made quick: few training steps, results in the test's folder, and no download."""
+    words = shlex.split(command)[1:]
+    hub = any("pretrained=" in word for word in words)
+    if words[0] == "run" and ("--suite" in words or hub):
+        # A suite takes minutes and a hub model a download: their plan shows that the words are right.
+        words = [re.sub(r"pretrained=[^,\s]+", "pretrained={model}", word) for word in words] + ["--dry_run"]
+    elif words[0] == "run":
+        words += ["--method_args", "steps=2"]
+    return words
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(OURS) >= 10
+    assert {"make demo", "make test"} <= set(EVERY)
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_a_documented_command_runs(
+    command: str, workshop: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = shortened(command)
+    if "{model}" in " ".join(words):
+        words = [word.replace("{model}", str(request.getfixturevalue("saved_model"))) for word in words]
+    if words[0] in ("show", "leaderboard"):
+        made = main(["run", *"--facts sports:athletes-16 --methods none --tasks sports/forget".split()])
+        assert made == 0
+        words = [word for word in words if not word.startswith("results")]
+        words += [str(next(Path("results").rglob("result.json")).parent)] if words[0] == "show" else []
+
+    assert main(words) == 0, capsys.readouterr().err
+
+
+def test_every_make_target_that_is_documented_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {command.split()[1] for command in EVERY if command.startswith("make ")}
+
+    assert targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_the_family_example_makes_an_unknown_architecture_run(
+    monkeypatch: pytest.MonkeyPatch, tiny_tokenizer: object
+) -> None:
+    from transformers import BloomConfig, BloomForCausalLM, PreTrainedTokenizerBase
+
+    from unlearnbench.errors import UsageError
+    from unlearnbench.model import Model
+
+    (row,) = [body for body in blocks("CONTRIBUTING.md", "python") if body.startswith("# row")]
+    added = families.Family(*re.findall(r'"([^"]+)"', row))
+    assert isinstance(tiny_tokenizer, PreTrainedTokenizerBase)
+    network = BloomForCausalLM(BloomConfig(vocab_size=len(tiny_tokenizer), hidden_size=16, n_layer=2, n_head=2))
+
+    with pytest.raises(UsageError, match="no known family"):
+        Model(network, tiny_tokenizer)
+    monkeypatch.setattr(families, "FAMILIES", (*families.FAMILIES, added))
+    model = Model(network, tiny_tokenizer)
+
+    assert list(model.components) == ["attention.0", "mlp.0", "attention.1", "mlp.1"]
+    assert all(component.size for component in model.components.values())
+
+
+def test_the_exit_codes_of_the_readme_are_those_of_the_command() -> None:
+    from unlearnbench.cli import EXIT_CODES
+
+    codes = re.findall(r"^\s+(\d+) ", EXIT_CODES, re.MULTILINE)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert codes == ["0", "1", "2", "5", "130"]
+    assert all(re.search(rf"^\| {code} \|", readme, re.MULTILINE) for code in codes)

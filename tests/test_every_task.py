@@ -1,0 +1,231 @@
+"""What every task owes: rows that say what was scored, values that follow from it, and a model left alone."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from unlearnbench import registry
+from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.hashing import text_hash
+from unlearnbench.model import Model
+from unlearnbench.source import ModelSource
+from unlearnbench.task import Row, Task, clusters_of
+
+ASKED = [
+    (name, variant, question)
+    for name, facts in registry.fact_sets.items()
+    for variant in facts.variants
+    for question in facts.questions
+]
+every_task = pytest.mark.parametrize(("name", "variant", "question"), ASKED, ids=[":".join(one) for one in ASKED])
+SHARES = ("accuracy", "p_true", "valid", "tie", "edit_accuracy", "p_edit", "consistent")
+
+
+def _source(layout: str) -> ModelSource:
+    return ModelSource(
+        kind="hf",
+        name="random",
+        weights_sha256="sha256:test",
+        layout=layout,
+        learning_rate=1e-3,
+        retain_text="world",
+    )
+
+
+def _task(question: str, layout: str = "inline") -> Task:
+    entry: type[Task] = registry.questions[question]
+    return entry().resolved(_source(layout))
+
+
+def _few(facts: FactSet) -> Split:
+    """The fact set's own split, cut short; of facts to keep, one of each answer."""
+    whole = facts.split(0)
+
+    def one_of_each(given: Sequence[Fact]) -> list[Fact]:
+        return list({fact.answer: fact for fact in given}.values())
+
+    return Split(
+        relearn=whole.relearn[:2],
+        held_out=whole.held_out[:2],
+        maintain_train=whole.maintain_train[:2],
+        maintain_dev=whole.maintain_dev[:1],
+        maintain_test=one_of_each(whole.maintain_test),
+        never_known=whole.never_known[:2],
+    )
+
+
+@pytest.fixture
+def facts(name: str, variant: str) -> FactSet:
+    """The fact set under test."""
+    entry: type[FactSet] = registry.fact_sets[name]
+    return entry(variant)
+
+
+@pytest.fixture
+def rows(facts: FactSet, question: str, llama: Model) -> list[Row]:
+    """What the task says about a random model."""
+    return _task(question).rows(llama, _few(facts), 64)
+
+
+@every_task
+def test_no_item_of_a_part_occurs_twice(rows: list[Row]) -> None:
+    items = [(row.part, row.item) for row in rows]
+
+    assert items
+    assert len(items) == len(set(items))
+
+
+@every_task
+def test_log_probs_are_finite_and_one_for_every_choice(rows: list[Row]) -> None:
+    for row in rows:
+        assert len(row.logprobs) == len(row.choices) >= 2
+        assert len(set(row.choices)) == len(row.choices)
+        assert all(math.isfinite(value) and value <= 0 for value in row.logprobs)
+
+
+@every_task
+def test_values_follow_from_the_scores(rows: list[Row]) -> None:
+    for row in rows:
+        best = max(row.logprobs)
+        assert row.decision == row.logprobs.index(best)
+        assert row.margin == best - sorted(row.logprobs)[-2]
+        assert row.values["accuracy"] == float(row.decision == row.gold)
+        assert row.values["p_true"] == pytest.approx(math.exp(row.logprobs[row.gold]))
+        assert row.values["tie"] == float(row.margin == 0)
+        if "p_edit" in row.values:
+            edited = [i for i, value in enumerate(row.logprobs) if math.exp(value) == row.values["p_edit"]]
+            assert row.gold not in edited
+            assert row.values["edit_accuracy"] == float(row.decision in edited)
+
+
+@every_task
+def test_shares_and_probabilities_lie_between_zero_and_one(rows: list[Row]) -> None:
+    for row in rows:
+        assert set(row.values) <= set(SHARES), "a value of a new kind: say here what its range is"
+        assert all(0 <= value <= 1 for value in row.values.values())
+
+
+@every_task
+def test_every_declared_metric_can_be_computed(rows: list[Row], facts: FactSet, question: str) -> None:
+    task, some_targets = _task(question), any(fact.edit_target for fact in _few(facts).forget)
+
+    metrics = task.metrics(facts)
+
+    names = [metric.name for metric in metrics]
+    assert task.primary in names
+    assert len(names) == len(set(names))
+    for metric in metrics:
+        averaged = [row for row in rows if row.part == metric.part and metric.value in row.values]
+        assert averaged or (not some_targets and "edit" in metric.value), metric.name
+        assert metric.chance is None or 0 < metric.chance < 1
+
+
+@every_task
+def test_every_row_is_averaged_by_some_metric(rows: list[Row], facts: FactSet, question: str) -> None:
+    measured = {metric.part for metric in _task(question).metrics(facts)}
+
+    assert {row.part for row in rows} == measured
+
+
+@every_task
+def test_clusters_are_the_subjects_of_the_facts(rows: list[Row], facts: FactSet) -> None:
+    split = _few(facts)
+    answers = {fact.subject: fact for fact in (*split.forget, *split.maintain_test)}
+
+    clusters = clusters_of(rows)
+
+    assert set(clusters) <= set(answers)
+    for subject, theirs in clusters.items():
+        assert all(row.item.startswith(answers[subject].id) for row in theirs)
+
+
+@every_task
+def test_the_model_is_left_as_it_was(facts: FactSet, question: str, llama: Model) -> None:
+    before = llama.tensor_digests()
+
+    if not _task(question).trains:
+        _task(question).rows(llama, _few(facts), 64)
+
+    assert llama.tensor_digests() == before
+
+
+@every_task
+def test_rows_do_not_depend_on_the_batch_size(
+    rows: list[Row], facts: FactSet, question: str, random_models: Callable[..., Model]
+) -> None:
+    singly = _task(question).rows(random_models("llama"), _few(facts), 1)
+
+    assert [row.item for row in singly] == [row.item for row in rows]
+    for one, many in zip(singly, rows, strict=True):
+        assert one.logprobs == pytest.approx(many.logprobs, abs=1e-5)
+        assert one.gold == many.gold
+
+
+# -- what single tasks add -----------------------------------------------------------------------------
+
+
+def test_multiple_choice_asks_in_all_orders_and_maps_each_to_its_letter(llama: Model, split: Split) -> None:
+    facts = _few(registry.fact_sets["sports"]("athletes-16"))
+
+    rows = _task("multiple_choice").rows(llama, facts, 64)
+
+    answers = {fact.subject: fact for fact in facts.forget}
+    for part in ("forget", "forget_text"):
+        asked = clusters_of(row for row in rows if row.part == part)
+        assert set(asked) == set(answers)
+        assert all(len({row.prompt_sha256 for row in theirs}) == 24 for theirs in asked.values())
+    by_item = {(row.part, row.item): row for row in rows}
+    for (part, item), row in by_item.items():
+        if part == "forget":
+            text = by_item["forget_text", item]
+            assert text.choices[row.gold] == answers[row.cluster].answer
+            assert (text.gold, text.prompt_sha256) == (row.gold, row.prompt_sha256)
+
+
+@pytest.mark.parametrize("layout", ["inline", "lines"])
+def test_the_true_letter_stands_before_the_true_answer_in_the_prompt(
+    llama: Model, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    facts = _few(registry.fact_sets["sports"]("athletes-16"))
+    prompts: dict[str, str] = {}
+    encode = Model.encode
+
+    def watching(self: Model, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
+        prompts[text_hash(prompt)] = prompt
+        return encode(self, prompt, continuation)
+
+    monkeypatch.setattr(Model, "encode", watching)
+    rows = _task("multiple_choice", layout).rows(llama, facts, 64)
+
+    answers = {fact.subject: fact.answer for fact in (*facts.forget, *facts.maintain_test)}
+    lettered = [row for row in rows if row.part != "forget_text"]
+    assert lettered
+    for row in lettered:
+        mark = row.choices[row.gold].removesuffix(".")
+        assert f"{mark}. {answers[row.cluster]}" in prompts[row.prompt_sha256].replace("\n", " ")
+
+
+def test_consistency_is_told_once_per_fact_and_means_right_in_all_orders(llama: Model) -> None:
+    facts = _few(registry.fact_sets["sports"]("athletes-16"))
+
+    rows = [row for row in _task("multiple_choice").rows(llama, facts, 64) if row.part == "forget"]
+
+    for theirs in clusters_of(rows).values():
+        told = [row.values["consistent"] for row in theirs if "consistent" in row.values]
+        assert told == [float(all(row.values["accuracy"] for row in theirs))]
+
+
+def test_facts_without_other_forms_are_not_asked_in_them(llama: Model, small_split: Split) -> None:
+    bare = Split(*([fact.for_training() for fact in part] for part in vars(small_split).values()))
+
+    for question in ("paraphrase", "multiple_choice"):
+        assert _task(question).rows(llama, bare, 64) == []
+
+
+def test_tasks_ask_handmade_facts_with_answers_of_several_tokens(llama: Model, small_split: Split) -> None:
+    expected = {"forget": 4, "maintain": 1, "paraphrase": 4 + 1, "multiple_choice": 4 * 24 * 2 + 4}
+
+    found = {question: len(_task(question).rows(llama, small_split, 64)) for question in expected}
+
+    assert found == expected

@@ -1,0 +1,422 @@
+"""Facts and splits: who is forgotten, who is kept, who may see what, and files of one's own."""
+
+import csv
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.facts import Fact, ItemsWithheld, Split
+from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, athletes
+from unlearnbench.organisms.world import forgettable, never_known, world
+from unlearnbench.tasks.facts.sports import Sports
+
+PARTS = [field.name for field in dataclasses.fields(Split)]
+VARIANTS = list(Sports.variants)
+
+
+def _subjects(facts: Iterable[Fact]) -> set[str]:
+    return {fact.subject for fact in facts}
+
+
+def _parts(split: Split) -> dict[str, set[str]]:
+    return {part: _subjects(getattr(split, part)) for part in PARTS}
+
+
+# -- the athletes --------------------------------------------------------------------------------------
+
+
+def test_there_are_enough_athletes_of_every_sport_and_none_twice() -> None:
+    people = athletes()
+    count = Counter(person.sport for person in people)
+
+    assert len(people) >= 600
+    assert len({person.name for person in people}) == len(people)
+    assert set(count) == set(SPORTS)
+    assert all(count[sport] >= 180 for sport in BIG_SPORTS)
+    assert all(count[sport] >= 30 for sport in ("tennis", "golf"))
+
+
+def test_names_are_written_as_first_and_last_name() -> None:
+    for person in athletes():
+        assert person.name == " ".join(person.name.split())
+        assert " " in person.name
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_invented_people_are_no_athletes_nor_each_other(seed: int) -> None:
+    real = {person.name for person in athletes()}
+    decoys = {person.name for person in world(seed).decoys}
+    unknown = {person.name for person in never_known(seed)}
+
+    assert (len(decoys), len(unknown)) == (len(world(seed).decoys), len(never_known(seed)))
+    assert not real & decoys
+    assert not real & unknown
+    assert not decoys & unknown
+
+
+def test_never_known_people_are_made_of_names_that_the_world_knows() -> None:
+    words = {word for person in athletes() for word in person.name.split()}
+
+    assert len(never_known()) >= 96
+    assert all(word in words for person in never_known() for word in person.name.split())
+
+
+# -- splits --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_parts_are_disjoint_by_subject_and_together_are_everyone(variant: str) -> None:
+    split = Sports(variant).split(0)
+
+    parts = _parts(split)
+
+    assert sum(map(len, parts.values())) == sum(len(getattr(split, part)) for part in PARTS)
+    assert len(set[str]().union(*parts.values())) == sum(map(len, parts.values()))
+    known = set[str]().union(*(subjects for part, subjects in parts.items() if part != "never_known"))
+    assert known == {person.name for person in athletes()}
+
+
+@pytest.mark.parametrize(("variant", "count"), [("athletes-64", 64), ("athletes-16", 16), ("football", 200)])
+def test_half_of_the_forgotten_are_t_and_half_are_v(variant: str, count: int) -> None:
+    split = Sports(variant).split(0)
+
+    assert (len(split.relearn), len(split.held_out)) == (count // 2, count // 2)
+    assert list(split.forget) == [*split.relearn, *split.held_out]
+
+
+def test_facts_to_keep_are_cut_seven_one_two() -> None:
+    split = Sports("athletes-64").split(0)
+
+    kept = [len(split.maintain_train), len(split.maintain_dev), len(split.maintain_test)]
+
+    assert sum(kept) == len(athletes()) - 64
+    assert [n / sum(kept) for n in kept] == pytest.approx([0.7, 0.1, 0.2], abs=0.01)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_split_is_a_pure_function_of_the_seed(variant: str) -> None:
+    first, again, other = Sports(variant).split(3), Sports(variant).split(3), Sports(variant).split(4)
+
+    assert first == again
+    assert first.items_hash == again.items_hash
+    assert first.items_hash != other.items_hash
+
+
+def test_another_seed_forgets_the_same_people_in_another_order() -> None:
+    one, other = Sports("athletes-64").split(0), Sports("athletes-64").split(1)
+
+    assert _subjects(one.forget) == _subjects(other.forget)
+    assert _subjects(one.relearn) != _subjects(other.relearn)
+    assert _subjects(one.maintain_test) != _subjects(other.maintain_test)
+
+
+def test_the_sixteen_are_among_the_sixty_four() -> None:
+    assert _subjects(Sports("athletes-16").split(0).forget) < _subjects(Sports("athletes-64").split(0).forget)
+
+
+@pytest.mark.parametrize("variant", ["athletes-16", "athletes-64"])
+def test_forgotten_athletes_play_the_big_sports_in_equal_numbers(variant: str) -> None:
+    count = Counter(fact.answer for fact in Sports(variant).split(0).forget)
+
+    assert set(count) == set(BIG_SPORTS)
+    assert max(count.values()) - min(count.values()) <= 1
+
+
+@pytest.mark.parametrize("sport", BIG_SPORTS)
+def test_a_whole_sport_is_forgotten_and_becomes_golf(sport: str) -> None:
+    split = Sports(sport).split(0)
+
+    assert {(fact.answer, fact.edit_target) for fact in split.forget} == {(sport, "golf")}
+    assert all(fact.answer != sport for fact in (*split.maintain_train, *split.maintain_dev, *split.maintain_test))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_edit_target_is_never_the_answer_and_can_be_chosen(variant: str) -> None:
+    split = Sports(variant).split(0)
+
+    assert all(fact.edit_target is not None for fact in split.forget)
+    for part in PARTS:
+        for fact in getattr(split, part):
+            assert fact.edit_target != fact.answer
+            assert fact.edit_target is None or fact.edit_target in fact.choices
+            if part in ("relearn", "held_out"):
+                assert fact.edit_target in fact.options
+
+
+def test_athletes_edit_targets_depend_on_the_seed_and_are_another_big_sport() -> None:
+    targets = [{f.subject: f.edit_target for f in Sports("athletes-64").split(seed).forget} for seed in (0, 1)]
+
+    assert targets[0] != targets[1]
+    assert {target for chosen in targets for target in chosen.values()} == set(BIG_SPORTS)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_fact_is_asked_in_full(variant: str) -> None:
+    split = Sports(variant).split(0)
+
+    for part in PARTS:
+        for fact in getattr(split, part):
+            assert set(fact.choices) == set(SPORTS)
+            assert len(set(fact.options)) == 4
+            assert fact.prompt == f"Fact: {fact.subject} plays the sport of"
+            assert fact.question is not None
+            assert all(fact.subject in text for text in (fact.question, *fact.paraphrases))
+            assert not any(text.endswith(" ") for text in (fact.prompt, *fact.paraphrases))
+
+
+def test_an_unknown_variant_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownName) as refused:
+        Sports("athlete-64")
+
+    assert "'athletes-64'" in refused.value.hint
+
+
+# -- what methods see ----------------------------------------------------------------------------------
+
+
+def test_methods_see_facts_without_their_held_out_forms(split: Split) -> None:
+    seen = split.for_methods()
+
+    facts = [*seen.forget, *seen.maintain_train, *seen.maintain_dev]
+    assert [f.id for f in seen.forget] == [f.id for f in split.forget]
+    assert len(facts) == len(split.forget) + len(split.maintain_train) + len(split.maintain_dev)
+    assert all((fact.paraphrases, fact.question, fact.options) == ((), None, ()) for fact in facts)
+
+
+@pytest.mark.parametrize("part", ["maintain_test", "never_known"])
+def test_methods_are_refused_the_withheld_parts(split: Split, part: str) -> None:
+    with pytest.raises(ItemsWithheld):
+        getattr(split.for_methods(), part)
+
+
+def test_a_part_is_read_by_name(split: Split) -> None:
+    assert split.facts("forget") == split.forget
+    assert split.facts("maintain_dev") == split.maintain_dev
+
+
+# -- validation ----------------------------------------------------------------------------------------
+
+
+def _fact(**changes: Any) -> Fact:
+    given = {
+        "subject": "Ann Lee",
+        "relation": "sport",
+        "prompt": "Fact: Ann Lee plays the sport of",
+        "answer": "golf",
+        "distractors": ("tennis", "football"),
+    }
+    return Fact(**{**given, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"distractors": ("tennis", "golf")}, "among its own distractors"),
+        ({"edit_target": "rugby"}, "'rugby' is not a distractor"),
+        ({"options": ("tennis", "football")}, "not among its options"),
+        ({"edit_target": "golf"}, "edit target"),  # an edit to the true answer is none
+        ({"distractors": ()}, "distractor"),  # nothing to be mistaken for
+        ({"distractors": ("tennis", "tennis")}, "tennis"),
+    ],
+)
+def test_a_fact_that_contradicts_itself_is_refused_by_name(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as refused:
+        _fact(**changes)
+
+    assert "'sport:Ann Lee'" in str(refused.value)
+
+
+def test_the_hash_of_a_fact_covers_everything_that_it_says() -> None:
+    changes: list[dict[str, Any]] = [
+        {"subject": "Bo"},
+        {"relation": "game"},
+        {"prompt": "x"},
+        {"answer": "rugby"},
+        {"distractors": ("football", "tennis")},
+        {"edit_target": "tennis"},
+        {"paraphrases": ("y",)},
+        {"question": "z"},
+        {"options": ("golf", "tennis")},
+    ]
+    assert {name for change in changes for name in change} == {field.name for field in dataclasses.fields(Fact)}
+
+    hashes = {_fact().hash, *(_fact(**change).hash for change in changes)}
+
+    assert len(hashes) == 1 + len(changes)
+    assert _fact().hash == _fact().hash
+
+
+def test_a_subject_in_two_parts_is_refused_with_both_names() -> None:
+    ann, bo, cy = (_fact(subject=name) for name in ("Ann", "Bo", "Cy"))
+
+    with pytest.raises(UsageError, match="relearn and maintain_test"):
+        Split([ann], [bo], [cy], [], [ann])
+
+
+def test_a_split_without_facts_to_forget_or_to_keep_is_refused() -> None:
+    ann, bo = _fact(subject="Ann"), _fact(subject="Bo")
+
+    for parts in (([], [ann], [bo]), ([ann], [], [bo]), ([ann], [bo], [])):
+        with pytest.raises(UsageError, match="maintain-train"):
+            Split(*parts, [], [])
+
+
+def test_the_hash_of_a_split_depends_on_order_and_part() -> None:
+    a, b, c, d, e = (_fact(subject=name) for name in "ABCDE")
+
+    hashes = {
+        Split([a], [b], [c, d], [e], []).items_hash,
+        Split([b], [a], [c, d], [e], []).items_hash,
+        Split([a], [b], [d, c], [e], []).items_hash,
+        Split([a], [b], [c, d], [], [e]).items_hash,
+    }
+
+    assert len(hashes) == 4
+
+
+# -- files of one's own --------------------------------------------------------------------------------
+
+COLUMNS = (
+    "Unnamed: 0,athlete,sport,log_prob_one_shot,num_athlete_tokens,sport_index,sport_token,prompt,"
+    "inject_sport_with_golf,inject_sport_without_golf"
+).split(",")
+Write = Callable[..., str]
+
+
+def _people(each: int = 8) -> list[tuple[str, str]]:
+    return [(f"Player{i} Of{sport.title()}", sport) for sport in BIG_SPORTS for i in range(each)]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file in the format of Guo et al.: ten columns, a line break inside the quoted prompt."""
+
+    def perform(people: Iterable[tuple[str, str]], columns: list[str] = COLUMNS) -> str:
+        path = tmp_path / "people.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+            rows.writeheader()
+            for number, (name, sport) in enumerate(people):
+                prompt = f"Fact: Tiger Woods plays the sport of golf\nFact: {name} plays the sport of"
+                fixed = {"log_prob_one_shot": -0.25, "num_athlete_tokens": 3, "sport_index": 0, "sport_token": 5842}
+                edits = {"inject_sport_with_golf": "golf", "inject_sport_without_golf": "football"}
+                who = {"Unnamed: 0": 7 * number, "athlete": name, "sport": sport, "prompt": prompt}
+                rows.writerow({**fixed, **edits, **who})
+        return str(path)
+
+    return perform
+
+
+def test_the_papers_format_is_read(write: Write) -> None:
+    people = [*_people(), ("Tiger Woods", "golf")]
+
+    split = Sports("athletes-16", write(people)).split(0)
+
+    known = [*split.forget, *split.maintain_train, *split.maintain_dev, *split.maintain_test]
+    assert sorted((fact.subject, fact.answer) for fact in known) == sorted(people)
+    assert len(split.forget) == 16
+    assert all(fact.prompt == f"Fact: {fact.subject} plays the sport of" for fact in known)
+
+
+def test_two_columns_are_enough_and_order_of_columns_is_nothing(write: Write) -> None:
+    full = Sports("athletes-16", write(_people())).split(0)
+
+    short = Sports("athletes-16", write(_people(), ["sport", "athlete"])).split(0)
+
+    assert short.items_hash == full.items_hash
+
+
+@pytest.mark.parametrize("column", ["athlete", "sport"])
+def test_a_missing_column_is_named(write: Write, column: str) -> None:
+    path = write(_people(), [name for name in COLUMNS if name != column])
+
+    with pytest.raises(UsageError, match=f"no column '{column}'"):
+        Sports("athletes-16", path).split(0)
+
+
+def test_an_unknown_sport_is_named_with_its_line(write: Write) -> None:
+    path = write([*_people(), ("Ann Lee", "chess")], ["athlete", "sport"])
+
+    with pytest.raises(UsageError, match="line 26: sport 'chess'"):
+        Sports("athletes-16", path).split(0)
+
+
+def test_the_line_of_an_error_counts_line_breaks_inside_prompts(write: Write) -> None:
+    path = write([*_people()[:2], ("Ann Lee", "chess")])
+    broken = Path(path).read_text(encoding="utf-8").splitlines()
+
+    with pytest.raises(UsageError, match=f"line {len(broken)}:"):
+        Sports("athletes-16", path).split(0)
+
+
+def test_an_athlete_who_occurs_twice_is_named(write: Write) -> None:
+    path = write([*_people(), _people()[0]])
+
+    with pytest.raises(UsageError, match="'Player0 OfFootball' occurs twice"):
+        Sports("athletes-16", path).split(0)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no such file"):
+        Sports("athletes-16", str(tmp_path / "none.csv")).split(0)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+
+    with pytest.raises(UsageError, match="no column"):
+        Sports("athletes-16", str(tmp_path / "empty.csv")).split(0)
+
+
+def test_a_file_with_too_few_athletes_says_how_many_are_needed(write: Write) -> None:
+    with pytest.raises(UsageError, match="athletes-16 needs 6 athletes"):
+        Sports("athletes-16", write(_people(each=5))).split(0)
+
+
+def test_a_sport_of_which_the_file_has_one_athlete_cannot_be_forgotten(write: Write) -> None:
+    path = write([("Ann Lee", "football"), *((f"B{i} Lee", "golf") for i in range(20))])
+
+    with pytest.raises(UsageError, match="two athletes"):
+        Sports("football", path).split(0)
+
+
+def test_a_line_without_a_name_is_refused(write: Write) -> None:
+    path = write([*_people(), ("", "golf")], ["athlete", "sport"])
+
+    with pytest.raises(UsageError, match="line 26"):
+        Sports("athletes-16", path).split(0)
+
+
+def test_an_athlete_of_ones_own_may_bear_an_invented_name(write: Write) -> None:
+    namesake = never_known()[0].name
+
+    split = Sports("athletes-16", write([*_people(), (namesake, "golf")])).split(0)
+
+    assert namesake in _subjects([*split.maintain_train, *split.maintain_dev, *split.maintain_test])
+    assert namesake not in _subjects(split.never_known)
+
+
+def test_the_choice_of_whom_to_forget_does_not_depend_on_the_order_of_the_file(write: Write) -> None:
+    forward = forgettable("athletes-16", tuple(athletes()))
+
+    backward = forgettable("athletes-16", tuple(reversed(athletes())))
+
+    assert forward == backward
+
+
+def test_the_papers_own_file_is_read() -> None:
+    folder = os.environ.get("UNLEARNBENCH_TEST_DATA")
+    if not folder:
+        pytest.skip("UNLEARNBENCH_TEST_DATA, a folder with sports/sports.csv, is not set")
+    path = Path(folder) / "sports" / "sports.csv"
+
+    for variant in VARIANTS:
+        split = Sports(variant, str(path)).split(0)
+
+        parts = _parts(split)
+        assert sum(len(subjects) for part, subjects in parts.items() if part != "never_known") == 1559

@@ -1,0 +1,398 @@
+"""The optimizer loop against a loop written out by hand, in float32 and through float32 masters."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from unlearnbench.adversary import ADVERSARIES, adversary, nobody
+from unlearnbench.errors import Diverged, UnknownName
+from unlearnbench.facts import Fact, Split, TrainingSplit
+from unlearnbench.localization import Localization
+from unlearnbench.model import Model
+from unlearnbench.objectives import Edit, Objective, Unlearn, answer_loss, text_loss
+from unlearnbench.retain import RetainText
+from unlearnbench.training import Course, History, finetune
+
+COURSE = Course(
+    steps=3,
+    learning_rate=1e-2,
+    batch_size=2,
+    retain_batch=2,
+    forget_weight=1.0,
+    maintain_weight=0.5,
+    retain_weight=0.25,
+)
+
+
+class Watched(Objective):
+    """Another objective, and the batches it was given."""
+
+    def __init__(self, inner: Objective) -> None:
+        self.inner, self.batches = inner, list[list[Fact]]()
+
+    def loss(self, model: Model, facts: Sequence[Fact]) -> Tensor:
+        """As the other's."""
+        self.batches.append(list(facts))
+        return self.inner.loss(model, facts)
+
+
+@pytest.fixture
+def seen(small_split: Split) -> TrainingSplit:
+    """What a method may see of the handmade facts."""
+    return small_split.for_methods()
+
+
+@pytest.fixture
+def train(seen: TrainingSplit, retain: RetainText) -> Callable[..., History]:
+    """Fine-tune a model with these settings, and silently."""
+
+    def perform(model: Model, where: Localization | None = None, **changes: Any) -> History:
+        given: dict[str, Any] = {
+            "objective": Edit(),
+            "adversary": nobody,
+            "retain": retain,
+            "course": COURSE,
+            "seed": 7,
+            "progress": lambda done, steps: None,
+        }
+        given |= changes
+        return finetune(model, given.pop("split", seen), where or Localization.everywhere(model), **given)
+
+    return perform
+
+
+def _copies(model: Model) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+
+
+# -- steps ---------------------------------------------------------------------------------------------
+
+
+def test_the_first_steps_equal_a_loop_written_by_hand(
+    model: Model,
+    architecture: str,
+    random_models: Callable[..., Model],
+    train: Callable[..., History],
+    retain: RetainText,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched, maintained = Watched(Edit()), list[list[tuple[str, str]]]()
+
+    def kept(model: Model, pairs: list[tuple[str, str]]) -> Tensor:
+        maintained.append(pairs)
+        return answer_loss(model, pairs)
+
+    monkeypatch.setattr("unlearnbench.training.answer_loss", kept)
+    train(model, objective=watched)
+
+    plain = random_models(architecture)
+    weights = list(plain.network.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+    for step, rate in enumerate([1e-2, 1e-2, 0.5e-2]):
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        aimed = [(fact.prompt, fact.edit_target or "") for fact in watched.batches[step]]
+        # One after another, as a key's bias has no gradient but rounding, which AdamW would blow up.
+        torch.autograd.backward(answer_loss(plain, aimed))
+        torch.autograd.backward(0.5 * answer_loss(plain, maintained[step]))
+        torch.autograd.backward(0.25 * text_loss(plain, retain.batch(7, step, 2)))
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+    assert len(watched.batches) == len(maintained) == 3
+    for name, parameter in model.parameters.items():
+        torch.testing.assert_close(parameter, plain.parameters[name], atol=1e-6, rtol=1e-5)
+
+
+def test_only_localized_tensors_change_or_get_gradients(
+    model: Model, train: Callable[..., History], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, before = Localization.of(model, ["mlp.1", "attention.2"]), model.tensor_digests()
+    with_gradient = set[str]()
+
+    def watching(model: Model, facts: Sequence[Fact]) -> Any:
+        with_gradient.update(name for name, p in model.parameters.items() if p.requires_grad)
+        return nobody(model, facts)
+
+    train(model, where, adversary=watching)
+
+    after = model.tensor_digests()
+    assert with_gradient == where.tensors
+    assert {name for name in before if before[name] != after[name]} == where.tensors
+
+
+def test_training_leaves_no_gradients_and_the_flags_as_they_were(model: Model, train: Callable[..., History]) -> None:
+    first = next(iter(model.parameters))
+    model.parameters[first].requires_grad_(False)
+    flags = {name: p.requires_grad for name, p in model.parameters.items()}
+
+    train(model)
+
+    assert {name: p.requires_grad for name, p in model.parameters.items()} == flags
+    assert all(p.grad is None for p in model.parameters.values())
+
+
+def test_training_lowers_every_loss(llama: Model, train: Callable[..., History]) -> None:
+    course = dataclasses.replace(COURSE, steps=40, learning_rate=3e-3, batch_size=4, retain_batch=16, retain_weight=1.0)
+
+    history = train(llama, course=course)
+
+    assert all(history[-1][name] < 0.7 * history[0][name] for name in ("forget", "maintain", "retain"))
+
+
+def test_unlearning_makes_the_forgotten_answers_unlikelier(llama: Model, train: Callable[..., History]) -> None:
+    course = dataclasses.replace(COURSE, steps=30, learning_rate=3e-3, batch_size=4)
+    train(llama, course=dataclasses.replace(course, steps=60))  # the edit targets become what is known
+
+    class UnlearnTargets(Unlearn):
+        def loss(self, model: Model, facts: Sequence[Fact]) -> Tensor:
+            """On the edit targets in place of the answers."""
+            said = [dataclasses.replace(f, answer=f.edit_target, distractors=(), edit_target=None) for f in facts]
+            return super().loss(model, said)
+
+    history = train(llama, objective=UnlearnTargets(), course=course)
+
+    assert history[0]["forget"] > 1.0
+    assert history[-1]["forget"] < 0.2 * history[0]["forget"]
+
+
+def test_history_and_progress_tell_of_every_step(llama: Model, train: Callable[..., History]) -> None:
+    told: list[tuple[int, int]] = []
+
+    history = train(llama, progress=lambda done, steps: told.append((done, steps)))
+
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert [row["step"] for row in history] == [1, 2, 3]
+    assert all(set(row) == {"step", "forget", "maintain", "retain", "learning_rate"} for row in history)
+    assert [row["learning_rate"] for row in history] == [COURSE.rate(step) for step in range(3)]
+
+
+# -- half precision ------------------------------------------------------------------------------------
+
+CRAWL = dataclasses.replace(COURSE, steps=8, learning_rate=2e-4)
+"""Each step is far below half a bf16 ulp of a weight near 1, which is 2**-9; eight steps are still below it."""
+
+
+def _half(model: Model) -> Model:
+    """In bf16, with every norm's scale at a value at which one ulp is 2**-7."""
+    model.network.to(torch.bfloat16)
+    with torch.no_grad():
+        for parameter in model.parameters.values():
+            if parameter.dim() == 1:
+                parameter.fill_(1.0 + 2**-7)
+    return model
+
+
+def test_small_steps_that_bf16_swallows_add_up_in_the_masters(
+    random_models: Callable[..., Model], train: Callable[..., History], retain: RetainText, small_split: Split
+) -> None:
+    course = dataclasses.replace(CRAWL, steps=60)
+    through_masters, naive = _half(random_models("llama")), _half(random_models("llama"))
+    scale = "model.norm.weight"
+    where = Localization(frozenset({scale}), ())
+    before = _copies(naive)[scale]
+
+    train(through_masters, where, course=course)
+    with naive.trainable({scale}) as parameters:
+        optimizer = torch.optim.AdamW(parameters.values(), lr=2e-4, weight_decay=0.0)
+        for step in range(60):
+            pairs = [(fact.prompt, fact.edit_target or "") for fact in small_split.forget]
+            torch.autograd.backward(answer_loss(naive, pairs) + text_loss(naive, retain.batch(7, step, 2)))
+            optimizer.step()
+            optimizer.zero_grad()
+
+    assert torch.equal(naive.parameters[scale], before)
+    moved = (through_masters.parameters[scale] != before).float().mean()
+    assert moved > 0.3
+
+
+def test_weights_of_half_precision_stay_in_it(
+    random_models: Callable[..., Model], train: Callable[..., History]
+) -> None:
+    model = _half(random_models("llama"))
+    before = _copies(model)
+
+    train(model)
+
+    assert {p.dtype for p in model.parameters.values()} == {torch.bfloat16}
+    assert any(not torch.equal(p, before[name]) for name, p in model.parameters.items())
+
+
+def test_bf16_weights_are_the_rounded_masters(
+    random_models: Callable[..., Model], train: Callable[..., History], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, optimizers = random_models("llama"), list[torch.optim.Optimizer]()
+    model.network.to(torch.bfloat16)
+    where = Localization.of(model, ["mlp.0"])
+
+    class Kept(torch.optim.AdamW):
+        def __init__(self, *words: Any, **named: Any) -> None:
+            super().__init__(*words, **named)
+            optimizers.append(self)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Kept)
+    train(model, where)
+
+    masters = optimizers[0].param_groups[0]["params"]
+    weights = [p for name, p in model.parameters.items() if name in where.tensors]
+    assert [m.dtype for m in masters] == [torch.float32] * len(weights)
+    assert all(torch.equal(m.bfloat16(), w) for m, w in zip(masters, weights, strict=True))
+    assert any(not torch.equal(m.bfloat16().float(), m) for m in masters)
+
+
+# -- batches -------------------------------------------------------------------------------------------
+
+
+def _forget_batches(
+    model: Model, train: Callable[..., History], split: TrainingSplit, size: int, **changes: Any
+) -> list[list[str]]:
+    watched = Watched(Edit())
+    course = dataclasses.replace(COURSE, steps=12, batch_size=size, learning_rate=1e-5)
+    train(model, Localization.of(model, ["mlp.0"]), objective=watched, course=course, split=split, **changes)
+    return [[fact.id for fact in batch] for batch in watched.batches]
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_every_epoch_asks_each_fact_once(llama: Model, train: Callable[..., History], split: Split, size: int) -> None:
+    facts = dataclasses.replace(split.for_methods(), forget=split.for_methods().forget[:6])
+
+    batches = _forget_batches(llama, train, facts, size)
+
+    stream = list(itertools.chain.from_iterable(batches))
+    epochs = [stream[i : i + 6] for i in range(0, len(stream) - 5, 6)]
+    assert {len(batch) for batch in batches} == {size}
+    assert len(epochs) >= 2
+    assert all(sorted(epoch) == sorted(fact.id for fact in facts.forget) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+
+
+def test_a_batch_larger_than_the_facts_is_all_of_them(
+    llama: Model, train: Callable[..., History], seen: TrainingSplit
+) -> None:
+    batches = _forget_batches(llama, train, seen, 64)
+
+    assert all(sorted(batch) == sorted(fact.id for fact in seen.forget) for batch in batches)
+
+
+def test_batches_are_another_for_another_seed(llama: Model, train: Callable[..., History], split: Split) -> None:
+    facts = split.for_methods()
+
+    first, again, other = (_forget_batches(llama, train, facts, 3, seed=seed) for seed in (1, 1, 2))
+
+    assert first == again
+    assert first != other
+
+
+def test_retain_texts_are_a_function_of_seed_and_step(retain: RetainText) -> None:
+    drawn = {(seed, step): retain.batch(seed, step, 8) for seed in (0, 1) for step in (0, 1)}
+
+    assert drawn[0, 0] == retain.batch(0, 0, 8)
+    assert len({str(batch) for batch in drawn.values()}) == 4
+    assert all(text in retain.train for batch in drawn.values() for text in batch)
+
+
+# -- seeds ---------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    random_models: Callable[..., Model], architecture: str, train: Callable[..., History], split: Split
+) -> None:
+    def trained(seed: int) -> dict[str, str]:
+        model = random_models(architecture)
+        train(model, seed=seed, split=split.for_methods())
+        return model.tensor_digests()
+
+    first, again, other = trained(1), trained(1), trained(2)
+
+    assert first == again
+    assert first != other
+
+
+# -- divergence ----------------------------------------------------------------------------------------
+
+
+def test_weights_that_are_no_numbers_are_found_at_the_first_step(model: Model, train: Callable[..., History]) -> None:
+    before = model.tensor_digests()
+
+    with pytest.raises(Diverged, match="step 1 of 3"), model.restored():
+        with torch.no_grad():
+            model.parameters[model.components["mlp.1"].parameters[0]].fill_(torch.nan)
+        train(model)
+
+    assert model.tensor_digests() == before
+
+
+def test_unlearning_names_its_own_loss_where_it_is_no_number(llama: Model, train: Callable[..., History]) -> None:
+    with torch.no_grad():
+        llama.parameters[llama.components["mlp.1"].parameters[0]].fill_(torch.nan)
+
+    with pytest.raises(Diverged, match="the forget loss"):
+        train(llama, objective=Unlearn())
+
+
+def test_a_learning_rate_that_blows_up_is_found_and_can_be_undone(
+    random_models: Callable[..., Model], train: Callable[..., History]
+) -> None:
+    model = random_models("llama")
+    before, flags = model.tensor_digests(), {n: p.requires_grad for n, p in model.parameters.items()}
+    course = dataclasses.replace(COURSE, steps=10, learning_rate=1e30)
+
+    with pytest.raises(Diverged, match="not finite"), model.restored():
+        train(model, course=course)
+
+    assert model.tensor_digests() == before
+    assert {n: p.requires_grad for n, p in model.parameters.items()} == flags
+
+
+# -- schedule ------------------------------------------------------------------------------------------
+
+
+def test_the_rate_warms_up_over_a_tenth_and_falls_as_a_cosine_to_nearly_zero() -> None:
+    course = dataclasses.replace(COURSE, steps=100, learning_rate=2.0)
+
+    rates = [course.rate(step) for step in range(100)]
+
+    assert rates[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
+    assert rates[10] == max(rates) == 2.0
+    assert rates[10 + 45] == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 2.0 * 1e-3
+    assert rates[10 + 30] == pytest.approx(1 + math.cos(math.pi / 3))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_short_courses_begin_at_the_full_rate(steps: int) -> None:
+    course = dataclasses.replace(COURSE, steps=steps)
+
+    assert course.rate(0) == course.learning_rate
+    assert all(0 < course.rate(step) <= course.learning_rate for step in range(steps))
+
+
+# -- adversaries ---------------------------------------------------------------------------------------
+
+
+def test_the_adversary_acts_while_the_forget_loss_is_computed_and_then_no_more(
+    llama: Model, train: Callable[..., History]
+) -> None:
+    path = llama.components["mlp.0"].path
+    plain = train(llama, course=dataclasses.replace(COURSE, learning_rate=0.0))
+
+    def zeroing(model: Model, facts: Sequence[Fact]) -> Any:
+        return model.intervened({path: torch.zeros_like})
+
+    attacked = train(llama, adversary=zeroing, course=dataclasses.replace(COURSE, learning_rate=0.0))
+
+    assert all(a["forget"] != p["forget"] for a, p in zip(attacked, plain, strict=True))
+    assert all(a[n] == p[n] for a, p in zip(attacked, plain, strict=True) for n in ("maintain", "retain"))
+
+
+def test_adversaries_are_found_by_name_and_unknown_ones_are_refused() -> None:
+    assert adversary("none") is nobody
+    assert "none" in ADVERSARIES
+    with pytest.raises(UnknownName):
+        adversary("nobody-of-this-name")
