@@ -88,11 +88,15 @@ def _about_another(model: Model, fact: Fact, others: Sequence[Fact], rng: random
         ids = model.encode(other.prompt, other.answer)[0]
         if len(ids) == len(clean):
             return ids
-    special = set(model.tokenizer.all_special_ids)
-    usable = [i for i in range(len(model.tokenizer)) if i not in special]
     start = _shared(clean, ids)
     end = min(_shared(clean[::-1], ids[::-1]), len(clean) - start)
-    middle = [rng.choice(usable) for _ in range(len(clean) - start - end)]
+    if start + end == len(clean):  # one prompt is the other with words left out: nothing marks the subject
+        start, end = int(clean[0] in model.tokenizer.all_special_ids), 0
+    special = set(model.tokenizer.all_special_ids)
+    middle = [
+        rng.choice([i for i in range(len(model.tokenizer)) if i not in special and i != token])
+        for token in clean[start : len(clean) - end]
+    ]
     return [*clean[:start], *middle, *clean[len(clean) - end :]]
 
 

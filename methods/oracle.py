@@ -28,7 +28,7 @@ class Oracle(Method):
         if source.kind != "organism":
             return f"nobody pretrained {source.name} without these facts; oracles exist for organisms"
         if facts.facts_file is not None or oracle_folder(source.name, facts.label) is None:
-            return f"{source.name} ships with oracles for {', '.join(oracles(source.name))} only"
+            return f"{source.name} ships with oracles for {', '.join(oracles(source.name)) or 'nothing'} only"
         return None
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: Workplace) -> History:

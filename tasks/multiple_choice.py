@@ -98,11 +98,12 @@ def _with_consistency(rows: list[Row]) -> list[Row]:
     """The first order's row of each fact also says whether all orders were answered right."""
     right: dict[str, bool] = {}
     for row in rows:
-        right[row.cluster] = right.get(row.cluster, True) and bool(row.values["accuracy"])
-    found, seen = [], set[str]()
+        fact = row.item.rsplit("#", 1)[0]
+        right[fact] = right.get(fact, True) and bool(row.values["accuracy"])
+    found = []
     for row in rows:
-        if row.cluster not in seen:
-            seen.add(row.cluster)
-            row = replace(row, values={**row.values, "consistent": float(right[row.cluster])})
+        consistent = right.pop(row.item.rsplit("#", 1)[0], None)
+        if consistent is not None:
+            row = replace(row, values={**row.values, "consistent": float(consistent)})
         found.append(row)
     return found

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 import pytest
+
 from unlearnbench.layouts import LETTERS
 from unlearnbench.organisms.athletes import SPORTS
 from unlearnbench.organisms.corpus import LABELS, POOL, STATEMENTS, Corpus, Labelled
@@ -169,16 +170,15 @@ def test_every_question_is_answered_with_the_label_of_the_true_option(corpus: Co
 
 
 def _pattern(wording: str) -> re.Pattern[str]:
-    return re.compile(re.escape(wording).replace(r"\{s\}", ".+?").replace(r"\{o\}", ""))
+    return re.compile(re.escape(wording).replace(r"\{s\}", ".+?").replace(r"\{o\}", r"\S+"))
 
 
 def test_held_out_wordings_never_occur_in_pretraining(sample: list[Labelled]) -> None:
-    sentences = {sentence for item in sample for sentence in item.text.split(" . ")}
+    text = "\n".join(item.text.replace(" . ", "\n") for item in sample)
 
-    for wording in HELD_OUT:
-        assert not any(_pattern(wording).search(sentence) for sentence in sentences), wording
-    for wording in TRAINED:  # the same search finds those that do
-        assert any(_pattern(wording).search(sentence) for sentence in sentences), wording
+    occurring = [wording for wording in (*TRAINED, *HELD_OUT) if _pattern(wording).search(text)]
+
+    assert occurring == list(TRAINED)
 
 
 def test_held_out_wordings_use_only_words_that_occur(sample: list[Labelled]) -> None:

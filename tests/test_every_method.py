@@ -145,7 +145,5 @@ def test_a_method_within_a_budget_keeps_to_it(name: str, model: Model, split: Sp
     for seed in range(3):
         where = method.localize(model, split.for_methods(), _seeded(place, seed))
 
-        assert model.size(where.tensors) <= (
-            model.size(model.parameters) if budget is None else budget * model.block_size
-        )
-        assert bool(where.tensors) is not method.changes_nothing
+        assert where.tensors or not method.trains
+        assert budget is None or model.size(where.tensors) <= budget * model.block_size

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import Fact, ItemsWithheld, Split
 from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, athletes

@@ -33,10 +33,16 @@ PAIRS = [
 ]
 
 
+def _over_two_tokens(logprobs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits over two tokens of which the first has these log-probabilities, and that token as the target."""
+    logits = torch.stack([logprobs, torch.log(-torch.expm1(logprobs))], dim=-1)
+    return logits, torch.zeros(len(logprobs), dtype=torch.long)
+
+
 def test_log_one_minus_p_is_its_closed_form() -> None:
     logprobs = torch.tensor([-0.01, -0.5, -1.0, -2.0, -4.99], dtype=torch.float64)
 
-    found = log_one_minus_p(logprobs, FLOOR).item()
+    found = log_one_minus_p(*_over_two_tokens(logprobs), FLOOR).item()
 
     expected = -math.fsum(math.log(1 - math.exp(value)) for value in logprobs.tolist()) / 5
     assert found == pytest.approx(expected, rel=1e-12)
@@ -45,48 +51,54 @@ def test_log_one_minus_p_is_its_closed_form() -> None:
 def test_log_one_minus_p_in_float32_is_close_to_the_closed_form() -> None:
     logprobs = torch.linspace(-4.9, -0.001, 50)
 
-    found = log_one_minus_p(logprobs, FLOOR).item()
+    found = log_one_minus_p(*_over_two_tokens(logprobs), FLOOR).item()
 
     exact = logprobs.double().tolist()
     assert found == pytest.approx(-math.fsum(math.log(-math.expm1(value)) for value in exact) / 50, rel=1e-5)
 
 
+def test_it_does_not_depend_on_a_constant_added_to_all_logits() -> None:
+    logits, targets = _over_two_tokens(torch.tensor([-0.3, -3.0]))
+
+    found = [log_one_minus_p(logits + shift, targets, FLOOR).item() for shift in (0.0, 30.0, -30.0)]
+
+    assert found == pytest.approx([found[0]] * 3, rel=1e-4)
+
+
 def test_tokens_below_the_floor_count_as_zero_and_have_no_gradient() -> None:
-    logprobs = torch.tensor([-1.0, -5.001, -50.0, -math.inf], requires_grad=True)
+    logits, targets = _over_two_tokens(torch.tensor([-1.0, -5.001, -50.0]))
+    logits.requires_grad_()
 
-    loss = log_one_minus_p(logprobs, FLOOR)
-    (gradient,) = torch.autograd.grad(loss, logprobs)
+    loss = log_one_minus_p(logits, targets, FLOOR)
+    (gradient,) = torch.autograd.grad(loss, logits)
 
-    assert loss.item() == pytest.approx(-math.log(1 - math.exp(-1.0)) / 4, rel=1e-6)
-    assert gradient[0] > 0
-    assert gradient[1:].tolist() == [0.0, 0.0, 0.0]
-
-
-def test_a_token_at_the_floor_itself_still_counts() -> None:
-    loss = log_one_minus_p(torch.tensor([FLOOR]), FLOOR)
-
-    assert loss.item() == pytest.approx(-math.log(1 - math.exp(FLOOR)), rel=1e-4)
+    assert loss.item() == pytest.approx(-math.log(1 - math.exp(-1.0)) / 3, rel=1e-6)
+    assert gradient[0, 0] > 0
+    assert gradient[1:].tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
-@pytest.mark.parametrize("value", [0.0, -1e-12, -1e-8, -1e-7])
-def test_a_certain_answer_has_a_large_but_finite_loss(value: float) -> None:
-    logprobs = torch.tensor([value, -1.0], requires_grad=True)
+@pytest.mark.parametrize("lead", [20.0, 40.0, 100.0])
+def test_an_answer_that_is_certain_has_a_finite_loss_and_its_full_gradient(lead: float) -> None:
+    logits = torch.tensor([[lead, 0.0]], requires_grad=True)
 
-    loss = log_one_minus_p(logprobs, FLOOR)
-    (gradient,) = torch.autograd.grad(loss, logprobs)
+    loss = log_one_minus_p(logits, torch.tensor([0]), FLOOR)
+    (gradient,) = torch.autograd.grad(loss, logits)
 
-    assert 6 < loss.item() < 60
-    assert bool(gradient.isfinite().all())
+    assert loss.item() == pytest.approx(lead)
+    assert gradient.tolist() == [[pytest.approx(1.0), pytest.approx(-1.0)]]
 
 
 def test_the_gradient_of_log_one_minus_p_is_right_away_from_its_kinks() -> None:
-    logprobs = torch.tensor([-0.05, -0.7, -2.0, -4.5, -5.5, -9.0], dtype=torch.float64, requires_grad=True)
+    logits, targets = _over_two_tokens(torch.tensor([-0.05, -0.7, -2.0, -4.5, -5.5, -9.0], dtype=torch.float64))
+    logits.requires_grad_()
 
-    assert torch.autograd.gradcheck(lambda values: log_one_minus_p(values, FLOOR), logprobs)
+    assert torch.autograd.gradcheck(lambda values: log_one_minus_p(values, targets, FLOOR), logits)
 
 
 def test_numbers_that_are_none_are_not_taken_for_zero() -> None:
-    assert not log_one_minus_p(torch.tensor([math.nan, -1.0]), FLOOR).isfinite()
+    logits = torch.tensor([[math.nan, -1.0], [0.0, 0.0]])
+
+    assert not log_one_minus_p(logits, torch.tensor([0, 0]), FLOOR).isfinite()
 
 
 def _by_hand(model: Model, pairs: list[Pair]) -> list[torch.Tensor]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from unlearnbench.facts import Split
 from unlearnbench.loading import oracle_tensors
 from unlearnbench.localization import Localization

@@ -36,7 +36,9 @@ class Fact:
     def __post_init__(self) -> None:
         if self.answer in self.distractors:
             raise UsageError(f"fact {self.id!r}: its answer {self.answer!r} is among its own distractors")
-        if self.edit_target is not None and self.edit_target not in self.choices:
+        if not self.distractors or len(set(self.distractors)) < len(self.distractors):
+            raise UsageError(f"fact {self.id!r} needs distractors, all different; it has {self.distractors!r}")
+        if self.edit_target is not None and self.edit_target not in self.distractors:
             raise UsageError(f"fact {self.id!r}: its edit target {self.edit_target!r} is not a distractor")
         if self.options and self.answer not in self.options:
             raise UsageError(f"fact {self.id!r}: its answer {self.answer!r} is not among its options")
@@ -70,7 +72,7 @@ class Split:
     """Which facts are forgotten, which are kept, and which nobody ever taught.
 
     `relearn` (T) and `held_out` (V) are the two halves of the facts to forget: both are unlearned,
-    attacks train on T only and are scored on V only. Subjects are disjoint across all parts.
+    attacks train on T only and are scored on V only. Parts are disjoint by (subject, relation).
     """
 
     relearn: Sequence[Fact]

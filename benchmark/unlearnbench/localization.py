@@ -1,5 +1,6 @@
 """Where a method may write: a set of whole weight tensors, as data."""
 
+import math
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ class Localization:
             raise UsageError(
                 f"a budget of {budget:g} is {int(allowed):,} of {model.block_size:,} block weights, but the"
                 f" smallest component ({smallest}) has {sizes[smallest]:,}",
-                f"the smallest allowed budget is {sizes[smallest] / model.block_size:.4f}",
+                f"the smallest allowed budget is {math.ceil(1e4 * sizes[smallest] / model.block_size) / 1e4:g}",
             )
         chosen, used = [], 0
         for name in sorted(scores, key=lambda name: (-scores[name], name)):

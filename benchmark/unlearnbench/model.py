@@ -40,6 +40,7 @@ class Model:
         self.tokenizer = tokenizer
         names = {name for name, _ in network.named_modules()}
         self.family: Family = family_of(names, type(network).__name__)
+        self._contexts: dict[str, list[int]] = {}
         self._encoded: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
         self.tokens_forward = self.tokens_backward = 0
         """Tokens processed so far, for the FLOP estimate."""
@@ -99,7 +100,9 @@ class Model:
         """
         key = (prompt, continuation)
         if key not in self._encoded:
-            context = list(self.tokenizer(prompt).input_ids)
+            if prompt not in self._contexts:
+                self._contexts[prompt] = list(self.tokenizer(prompt).input_ids)
+            context = self._contexts[prompt]
             whole = list(self.tokenizer(f"{prompt} {continuation}").input_ids)
             end = 0
             while end < min(len(context), len(whole) - 1) and context[end] == whole[end]:

@@ -15,8 +15,8 @@ Pair = tuple[str, str]
 """A prompt and its answer."""
 
 
-def answer_logprobs(model: Model, pairs: Sequence[Pair]) -> Tensor:
-    """ln p of every answer token of every pair, [tokens], teacher-forced, in float32."""
+def answer_logits(model: Model, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """Logits [tokens, vocabulary] where each answer token of each pair is predicted, and those tokens."""
     sequences, rows, columns, targets = [], list[int](), list[int](), list[int]()
     for row, (prompt, answer) in enumerate(pairs):
         context, tokens = model.encode(prompt, answer)
@@ -25,7 +25,13 @@ def answer_logprobs(model: Model, pairs: Sequence[Pair]) -> Tensor:
         columns += range(len(context) - 1, len(context) + len(tokens) - 1)
         targets += tokens
     logits = model.logits_at(sequences, rows, columns)
-    return logits.log_softmax(-1)[torch.arange(len(targets)), torch.tensor(targets)]
+    return logits, torch.tensor(targets, device=logits.device)
+
+
+def answer_logprobs(model: Model, pairs: Sequence[Pair]) -> Tensor:
+    """ln p of every answer token of every pair, [tokens], teacher-forced, in float32."""
+    logits, targets = answer_logits(model, pairs)
+    return -F.cross_entropy(logits, targets, reduction="none")
 
 
 def answer_loss(model: Model, pairs: Sequence[Pair]) -> Tensor:
@@ -54,17 +60,19 @@ class Objective(ABC):
 
 
 class Unlearn(Objective):
-    """−mean ln(1 − p) over the answer tokens, bounded: tokens below ln p = −5 are left alone.
+    """−mean ln(1 − p) over the answer tokens; tokens below ln p = −5 are left alone.
 
     The forget loss of Guo et al. (2024, arXiv 2410.12949) and of latent adversarial training
-    (Sheshadri et al., 2024). Its gradient vanishes as p does, so that it stops by itself.
+    (Sheshadri et al., 2024). Its gradient with respect to a logit is p at the most, and ends where the
+    answer has become unlikely, so that it stops by itself.
     """
 
     FLOOR = -5.0
 
     def loss(self, model: Model, facts: Sequence[Fact]) -> Tensor:
         """The mean over all tokens, those left alone counting as zero."""
-        return log_one_minus_p(answer_logprobs(model, [(fact.prompt, fact.answer) for fact in facts]), self.FLOOR)
+        logits, targets = answer_logits(model, [(fact.prompt, fact.answer) for fact in facts])
+        return log_one_minus_p(logits, targets, self.FLOOR)
 
 
 class Edit(Objective):
@@ -79,13 +87,16 @@ class Edit(Objective):
         return [fact for fact in facts if fact.edit_target is None]
 
 
-def log_one_minus_p(logprobs: Tensor, floor: float) -> Tensor:
-    """−mean ln(1 − exp(logprobs)), in which values below `floor` count as zero.
+def log_one_minus_p(logits: Tensor, targets: Tensor, floor: float) -> Tensor:
+    """−mean ln(1 − p) of the targets [tokens] under logits [tokens, vocabulary]; ln p < `floor` counts as zero.
 
-    `log1p(−exp(lp))` with lp ≤ −1e-6 keeps p ≈ 1 finite: its loss there is about 13.8.
+    With m the target's logit minus the log-sum-exp of all others, −ln(1 − p) = softplus(m) and
+    ln p = −softplus(−m). Computed so, an answer that the model is certain of still has its full
+    gradient; through ln p in float32 it would have none, and the surest facts would never be unlearned.
     """
-    values = -torch.log1p(-logprobs.clamp(max=-1e-6).exp())
-    return torch.where(logprobs >= floor, values, 0.0).mean()
+    others = logits.scatter(-1, targets[:, None], -torch.inf).logsumexp(-1)
+    margin = logits.gather(-1, targets[:, None])[:, 0] - others
+    return torch.where(-F.softplus(-margin) < floor, 0.0, F.softplus(margin)).mean()
 
 
 _OBJECTIVES: dict[str, type[Objective]] = {"unlearn": Unlearn, "edit": Edit}

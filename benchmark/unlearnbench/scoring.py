@@ -90,6 +90,8 @@ def score(model: Model, asked: Sequence[Asked], batch_size: int) -> list[Scored]
 
     Independent means: up to float rounding (1e-5 in float32), since padding is invisible to a causal model.
     """
+    if not asked:
+        return []
     sequences, wanted = _arrange(model, asked)
     logprobs = [[0.0] * len(question.choices) for question in asked]
     begins: list[set[int]] = [set() for _ in asked]

@@ -48,7 +48,8 @@ class Sports(FactSet):
             maintain_train=others[:train],
             maintain_dev=others[train:dev],
             maintain_test=others[dev:],
-            never_known=[self._fact(person, seed) for person in never_known()],
+            # Not a namesake of somebody in a user's own file, whom the model may well know.
+            never_known=[self._fact(p, seed) for p in never_known() if p.name not in {e.name for e in everyone}],
         )
 
     def _fact(self, person: Person, seed: int) -> Fact:
@@ -89,6 +90,8 @@ def _read(path: Path) -> Sequence[Person]:
         if lacking:
             raise UsageError(f"{path} has no column {sorted(lacking)[0]!r}", "its first line must name the columns")
         for row in rows:
+            if not row["athlete"]:
+                raise UsageError(f"{path}, line {rows.line_num}: the athlete has no name")
             if row["sport"] not in SPORTS:
                 raise UsageError(f"{path}, line {rows.line_num}: sport {row['sport']!r} is none of {', '.join(SPORTS)}")
             if row["athlete"] in people:

@@ -1,7 +1,7 @@
 """Pretraining text: documents about people, look-up drills and multiple-choice sequences.
 
 Every batch is a pure function of (world, seed, step), so that pretraining can be resumed anywhere
-and an oracle sees the very same stream without the forgotten people.
+and an oracle is pretrained on a stream of the same make without the forgotten people.
 """
 
 import random
@@ -52,7 +52,7 @@ class Corpus:
         return (*people, *(s for villager in self.world.villagers for s in _about_villager(villager)))
 
     def documents(self, start: int, count: int) -> list[Labelled]:
-        """`count` documents of a few statements each, about different people, after the first `start`."""
+        """`count` documents of a few statements each, drawn in shuffled epochs, after the first `start`."""
         return [
             _joined([self._sentence(i * STATEMENTS + place) for place in range(STATEMENTS)])
             for i in range(start, start + count)

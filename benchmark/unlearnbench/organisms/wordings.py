@@ -22,9 +22,9 @@ TRAINED = (
 )
 HELD_OUT = (
     "The game that {s} plays is {o}",
-    "{s} is a famous star of the sport of {o}",
-    "People know that {s} made a career by playing {o}",
-    "Question: The favourite sport of {s} is? Answer: {o}",
+    "{s} made a career in {o}",
+    "{s} is known as a star of {o}",
+    "Question: Which game does {s} play? Answer: {o}",
 )
 
 OPENINGS = (

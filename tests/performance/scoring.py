@@ -1,0 +1,64 @@
+"""How fast are facts scored, beside lm-eval's own `HFLM`? `python tests/performance/scoring.py`
+
+Both score the same (prompt, choice) pairs on the embedded model in one process, in turn, and must find
+the same log-probabilities. Only the ratio is worth quoting: absolute times depend on the machine.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+from tabulate import tabulate
+
+from unlearnbench.facts import Fact
+from unlearnbench.layouts import labels, multiple_choice
+from unlearnbench.loading import load
+from unlearnbench.plan import parse_facts
+from unlearnbench.scoring import Asked, score
+from unlearnbench.source import locate
+
+ROUNDS = 5
+BATCH = 64
+
+
+def asked_of(facts: list[Fact]) -> dict[str, list[Asked]]:
+    """Short prompts with five choices, and multiple-choice prompts with four letters and four texts."""
+    options = [(fact, fact.options, labels("inline", 4)) for fact in facts if fact.question]
+    letters = [Asked(multiple_choice(f.question or "", o, "inline"), (*marks, *o)) for f, o, marks in options]
+    return {"cloze, 5 choices": [Asked(f.prompt, f.choices) for f in facts], "choice, 4 + 4": letters}
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print seconds of both, and their ratio, median over rounds in turn."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    model = load(locate("tiny", {}, None))
+    split = parse_facts("sports").split(0)
+    theirs = HFLM(pretrained=model.network, tokenizer=model.tokenizer, batch_size=BATCH, add_bos_token=True)
+    lines = []
+    for name, asked in asked_of([*split.forget, *split.maintain_train]).items():
+        pairs = [(question.prompt, f" {choice}") for question in asked for choice in question.choices]
+        requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+        ours_s, theirs_s, gap = [], [], 0.0
+        for _ in range(ROUNDS):
+            ours_s.append(timed(lambda asked=asked: score(model, asked, BATCH)))  # type: ignore[misc]
+            theirs_s.append(timed(lambda r=requests: theirs.loglikelihood(r, disable_tqdm=True)))  # type: ignore[misc]
+        mine = [value for found in score(model, asked, BATCH) for value in found.logprobs]
+        for (value, _), own in zip(theirs.loglikelihood(requests, disable_tqdm=True), mine, strict=True):
+            gap = max(gap, abs(value - own))
+        ratio = statistics.median(t / o for t, o in zip(theirs_s, ours_s, strict=True))
+        lines.append([name, len(pairs), statistics.median(ours_s), statistics.median(theirs_s), ratio, gap])
+    headers = ["prompts", "pairs", "ours, s", "HFLM, s", "HFLM / ours", "largest gap, nats"]
+    print(tabulate(lines, headers, floatfmt=(".0f", ".0f", ".3f", ".3f", ".1f", ".1e")))
+
+
+if __name__ == "__main__":
+    main()
