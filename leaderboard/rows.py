@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from unlearnbench.record import MetricResult, Record
+from unlearnbench.runspec import TaskSpec
 
 REFERENCES = ("none", "oracle")
 """What every number is read against; always shown first, never ranked."""
@@ -19,7 +20,7 @@ class Setting(NamedTuple):
     facts: str
     """Fact set and variant, and the beginning of the digest of the user's own file."""
     details: str
-    """Precision, batch size and retain text."""
+    """Precision, batch size, retain text and version of the facts."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,23 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
 
     `metric` names the metric to show for every task that has it; otherwise each shows its primary one.
     """
+    ordered = sorted(found, key=lambda one: one.created_at)
+    columns = _columns(ordered)
     groups: dict[tuple[Setting, str], list[Record]] = {}
-    for record in sorted(found, key=lambda one: one.created_at):
-        groups.setdefault((_setting(record), record.label), []).append(record)
+    for record in ordered:
+        groups.setdefault((_setting(record), record.spec.method.model_dump_json()), []).append(record)
     rows = []
-    for (setting, label), members in groups.items():
+    for (setting, _), members in groups.items():
         base = [r for (other, _), rs in groups.items() if other == setting for r in rs if _is(r, "none")]
         valid = [record for record in members if record.status == "completed"]
-        tasks = dict.fromkeys(result.task for record in valid for result in record.metrics)
-        cells = {task: _cell(task, metric, valid, base) for task in tasks}
+        asked = dict.fromkeys(task.model_dump_json() for record in valid for task in record.spec.tasks)
+        cells = {columns[task]: _cell(task, metric, valid, base) for task in asked}
         rows.append(
             Row(
                 setting=setting,
-                method=label,
+                method=members[-1].label,
                 reference=members[0].spec.method.name in REFERENCES,
-                cells={task: cell for task, cell in cells.items() if cell is not None},
+                cells={column: cell for column, cell in cells.items() if cell is not None},
                 seeds=tuple(sorted({record.spec.seed for record in valid})),
                 invalid=tuple(f"seed {r.spec.seed}: {r.invalid_reason}" for r in members if r.invalid_reason),
             )
@@ -76,13 +79,31 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
     return sorted(rows, key=lambda row: (row.setting, not row.reference, row.method))
 
 
+def _columns(found: Sequence[Record]) -> dict[str, str]:
+    """What each task is called: by its name, and by version and settings too where there are several of a name.
+
+    Scores of two versions are not comparable and must not share a column.
+    """
+    tasks = {task.model_dump_json(): task for record in found for task in record.spec.tasks}
+    names = [task.name for task in tasks.values()]
+
+    def called(task: TaskSpec) -> str:
+        if names.count(task.name) == 1:
+            return task.name
+        settings = ",".join(f"{key}={value}" for key, value in task.settings.items())
+        return f"{task.name}[{settings}] v{task.version} {task.source_sha256[7:11]}"
+
+    return {key: called(task) for key, task in tasks.items()}
+
+
 def _setting(record: Record) -> Setting:
     model, facts = record.spec.model, record.spec.facts
+    scored = f"batch {record.spec.eval.batch_size}, retain text {model.retain_text}"
     source = f" from {facts.file_sha256[7:13]}" if facts.file_sha256 else ""
     return Setting(
         model=f"{model.name}@{model.weights_sha256[7:13]}",
         facts=f"{facts.name}:{facts.variant}{source}",
-        details=f"{model.dtype}, batch {record.spec.eval.batch_size}, retain text {model.retain_text}",
+        details=f"{model.dtype}, {scored}, facts v{facts.version}",
     )
 
 
@@ -104,8 +125,14 @@ def _cell(task: str, metric: str | None, valid: Sequence[Record], base: Sequence
 
 
 def _by_seed(task: str, metric: str | None, found: Sequence[Record]) -> dict[int, MetricResult]:
-    asked = [(record.spec.seed, record.metric(task, metric)) for record in found]
-    return {seed: result for seed, result in asked if result is not None}
+    """The metric of one task, given as its specification, by seed; the latest run's where there are several."""
+    results = {}
+    for record in found:
+        for asked in record.spec.tasks:
+            result = record.metric(asked.name, metric) if asked.model_dump_json() == task else None
+            if result is not None:
+                results[record.spec.seed] = result
+    return results
 
 
 def _error(values: Sequence[float], mean: float, results: Sequence[MetricResult]) -> float | None:

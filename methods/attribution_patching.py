@@ -10,14 +10,16 @@ signed sum over examples cancels.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, TrainingSplit
 from unlearnbench.localization import Localization
-from unlearnbench.method import Method, Workplace
+from unlearnbench.method import Method, Share, Workplace
 from unlearnbench.model import Model
 from unlearnbench.registry import register
 
@@ -27,9 +29,9 @@ from unlearnbench.registry import register
 class AttributionPatching(Method):
     """Fine-tune only the components that matter most for the answers."""
 
-    budget: float = 0.2
+    budget: Share = 0.2
     """Share of the weights in the blocks that may be trained."""
-    examples: int = 64
+    examples: Annotated[int, Field(ge=1)] = 64
     """Facts to forget that the effects are averaged over, at the most."""
 
     def localize(self, model: Model, split: TrainingSplit, place: Workplace) -> Localization:
@@ -66,11 +68,14 @@ def _last_logits(model: Model, sequences: Sequence[list[int]]) -> Tensor:
 
 
 def _logit_difference(model: Model, facts: Sequence[Fact], logits: Tensor) -> Tensor:
-    """m [facts]: the logit of the answer's first token minus the mean over the distractors' first tokens."""
+    """m [facts]: the logit of the answer's first token minus the mean over the distractors' others."""
     values = []
     for row, fact in zip(logits, facts, strict=True):
-        first = [model.encode(fact.prompt, choice)[1][0] for choice in fact.choices]
-        values.append(row[first[0]] - row[first[1:]].mean())
+        answer, *others = (model.encode(fact.prompt, choice)[1][0] for choice in fact.choices)
+        others = [token for token in others if token != answer]
+        if not others:
+            raise UsageError(f"fact {fact.id!r}: every distractor begins with the token that the answer begins with")
+        values.append(row[answer] - row[others].mean())
     return torch.stack(values)
 
 

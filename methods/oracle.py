@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 
+from unlearnbench.digest import stored_digest
 from unlearnbench.facts import FactSet, TrainingSplit
 from unlearnbench.loading import oracle_tensors
 from unlearnbench.localization import Localization
@@ -30,6 +31,11 @@ class Oracle(Method):
         if facts.facts_file is not None or oracle_folder(source.name, facts.label) is None:
             return f"{source.name} ships with oracles for {', '.join(oracles(source.name)) or 'nothing'} only"
         return None
+
+    def inputs(self, facts: FactSet, source: ModelSource) -> dict[str, str]:
+        """The oracle's weights."""
+        folder = oracle_folder(source.name, facts.label)
+        return {} if folder is None else {"oracle_sha256": stored_digest(folder)}
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: Workplace) -> History:
         """Every tensor is replaced."""

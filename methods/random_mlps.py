@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from unlearnbench.facts import TrainingSplit
 from unlearnbench.localization import Localization
-from unlearnbench.method import Method, Workplace
+from unlearnbench.method import Method, Share, Workplace
 from unlearnbench.model import Model
 from unlearnbench.registry import register
 
@@ -14,7 +14,7 @@ from unlearnbench.registry import register
 class RandomMlps(Method):
     """Fine-tune MLPs drawn at random; another draw for every seed."""
 
-    budget: float = 0.2
+    budget: Share = 0.2
     """Share of the weights in the blocks that may be trained."""
 
     def localize(self, model: Model, split: TrainingSplit, place: Workplace) -> Localization:

@@ -13,16 +13,19 @@ from unlearnbench.scoring import Asked, Scored, score
 from unlearnbench.source import ModelSource
 from unlearnbench.task import Metric, Row, Task, row_of, standard_metrics
 
+MOST_FOR_ALL_ORDERS = 4
+
 
 @register("multiple_choice")
 @dataclass(frozen=True, kw_only=True)
 class MultipleChoice(Task):
-    """Four options in all 24 orders, scored by letter and by the option's text."""
+    """The options in all orders (24 for four), scored by letter and by the option's text."""
 
     layout: Literal["auto", "inline", "lines"] = "auto"
     """`inline` for organisms, `lines` for other models; `auto` takes the one that suits the model."""
     orders: Literal["all", "cyclic"] = "all"
-    """Orders of the options for facts to forget; facts to keep are asked in the cyclic ones."""
+    """Orders of the options for facts to forget; facts to keep are asked in the cyclic ones, as are all with
+    more than four options."""
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = "accuracy"
@@ -33,7 +36,8 @@ class MultipleChoice(Task):
 
     def metrics(self, facts: FactSet) -> Sequence[Metric]:
         """By letter; `text_…` by the option's text; `maintain_…` on facts to keep; `consistent` in all orders."""
-        chance = 0.25
+        options = facts.split(seed=0).forget[0].options
+        chance = 1 / len(options) if options else None
         return [
             *standard_metrics("forget", "forget", chance, edited=True),
             Metric("consistent", "consistent", "forget", "forget", "min"),
@@ -56,9 +60,9 @@ class MultipleChoice(Task):
         if fact.question is None or not fact.options:
             return []
         count = len(fact.options)
-        arranged = list(permutations(fact.options))
-        if orders == "cyclic":
-            arranged = [(*fact.options[i:], *fact.options[:i]) for i in range(count)]
+        arranged = [(*fact.options[i:], *fact.options[:i]) for i in range(count)]
+        if orders == "all" and count <= MOST_FOR_ALL_ORDERS:
+            arranged = list(permutations(fact.options))
         marks = labels(self.layout, count)
         prompts = [multiple_choice(fact.question, options, self.layout) for options in arranged]
         asked = [Asked(p, (*marks, *options)) for p, options in zip(prompts, arranged, strict=True)]

@@ -65,13 +65,13 @@ def _tensors_of(path: Path) -> Iterable[TensorBytes]:
             raise UsageError(f"{path} is not a safetensors file")
         try:
             header = json.loads(file.read(length))
-        except ValueError:
+            header.pop("__metadata__", None)
+            places = {name: (*entry["data_offsets"], entry["dtype"], entry["shape"]) for name, entry in header.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise UsageError(f"{path} is not a safetensors file, or is cut off") from None
-        for name, entry in header.items():
-            if name != "__metadata__":
-                start, end = entry["data_offsets"]
-                file.seek(8 + length + start)
-                data = file.read(end - start)
-                if len(data) != end - start:
-                    raise UsageError(f"{path} is not a safetensors file, or is cut off: {name!r} is incomplete")
-                yield TensorBytes(name, entry["dtype"], tuple(entry["shape"]), data)
+        for name, (start, end, dtype, shape) in places.items():
+            file.seek(8 + length + start)
+            data = file.read(end - start)
+            if len(data) != end - start:
+                raise UsageError(f"{path} is not a safetensors file, or is cut off: {name!r} is incomplete")
+            yield TensorBytes(name, dtype, tuple(shape), data)

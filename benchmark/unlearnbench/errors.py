@@ -50,3 +50,8 @@ class TamperedRecord(UnlearnBenchError):
 
 class Diverged(UnlearnBenchError):
     """Training produced numbers that are not finite."""
+
+    def __init__(self, what: str, history: list[dict[str, float]]) -> None:
+        super().__init__(what)
+        self.history = history
+        """The steps before it."""

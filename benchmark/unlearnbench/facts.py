@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
 from unlearnbench.hashing import content_hash
+from unlearnbench.layouts import LETTERS
 
+MOST_OPTIONS = len(LETTERS)
 Part = Literal["forget", "maintain_train", "maintain_dev", "maintain_test", "never_known"]
 
 
@@ -40,6 +42,8 @@ class Fact:
             raise UsageError(f"fact {self.id!r} needs distractors, all different; it has {self.distractors!r}")
         if self.edit_target is not None and self.edit_target not in self.distractors:
             raise UsageError(f"fact {self.id!r}: its edit target {self.edit_target!r} is not a distractor")
+        if len(self.options) > MOST_OPTIONS or len(set(self.options)) < len(self.options):
+            raise UsageError(f"fact {self.id!r} may have {MOST_OPTIONS} options, all different: {self.options!r}")
         if self.options and self.answer not in self.options:
             raise UsageError(f"fact {self.id!r}: its answer {self.answer!r} is not among its options")
 
@@ -63,7 +67,7 @@ class Fact:
         return replace(self, paraphrases=(), question=None, options=())
 
 
-class ItemsWithheld(PermissionError):
+class ItemsWithheld(UnlearnBenchError):
     """A method reached for items that only tasks may see."""
 
 

@@ -1,12 +1,15 @@
 """From files to a `Model`: the only place where weights are read."""
 
+import sys
 from collections.abc import Mapping
 
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from unlearnbench.digest import weight_files
+from unlearnbench.errors import MissingPrerequisite
 from unlearnbench.model import Model
 from unlearnbench.organisms.shipped import oracle_folder
 from unlearnbench.source import Located
@@ -15,14 +18,23 @@ from unlearnbench.source import Located
 def load(located: Located, device: str = "cpu") -> Model:
     """Load a model in its source's dtype. Safetensors only, no code of the model's own."""
     dtype = getattr(torch, located.source.dtype)
-    network = AutoModelForCausalLM.from_pretrained(
+    if not sys.stderr.isatty():
+        disable_progress_bar()
+    network, found = AutoModelForCausalLM.from_pretrained(
         located.folder,
         dtype=dtype,
         use_safetensors=True,
         trust_remote_code=False,
         device_map=located.device_map,
         local_files_only=True,
+        output_loading_info=True,
     )
+    if found["missing_keys"]:
+        missing = sorted(found["missing_keys"])
+        raise MissingPrerequisite(
+            f"{located.source.name} lacks {len(missing)} tensors that its architecture needs, such as {missing[0]!r}",
+            "download or save the model again",
+        )
     if located.device_map is None:
         network.to(device)
     tokenizer = AutoTokenizer.from_pretrained(located.folder, trust_remote_code=False, local_files_only=True)

@@ -5,7 +5,9 @@ The defaults of the base class are full fine-tuning, so that an entry in `method
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from unlearnbench.adversary import adversary
 from unlearnbench.facts import FactSet, TrainingSplit
@@ -15,6 +17,10 @@ from unlearnbench.objectives import objective
 from unlearnbench.retain import RetainText
 from unlearnbench.source import ModelSource
 from unlearnbench.training import Course, History, finetune
+
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+"""A share of the weights in the blocks."""
 
 
 def _silent(done: int, steps: int) -> None:
@@ -41,19 +47,19 @@ class Method:
     """How: `unlearn` (−log(1−p) on the true answer) or `edit` (cross-entropy to the edit target)."""
     adversary: str = "none"
     """Against whom the forget loss is minimized."""
-    steps: int = 50
+    steps: Annotated[int, Field(ge=1)] = 50
     """Optimizer steps."""
-    learning_rate: float | None = None
+    learning_rate: Annotated[float, Field(ge=0)] | None = None
     """Peak learning rate; none given takes the model's own (organisms 1e-3, others 2e-5), the same for all."""
-    batch_size: int = 64
+    batch_size: Annotated[int, Field(ge=1)] = 64
     """Facts in each of the forget and the maintain batch of a step."""
-    retain_batch: int = 8
+    retain_batch: Annotated[int, Field(ge=1)] = 8
     """Retain texts in a step."""
-    forget_weight: float = 1.0
+    forget_weight: Weight = 1.0
     """Weight of the forget loss."""
-    maintain_weight: float = 1.0
+    maintain_weight: Weight = 1.0
     """Weight of the cross-entropy on facts to keep."""
-    retain_weight: float = 1.0
+    retain_weight: Weight = 1.0
     """Weight of the cross-entropy on plain text."""
 
     name: ClassVar[str]
@@ -64,6 +70,10 @@ class Method:
     def skip(self, facts: FactSet, source: ModelSource) -> str | None:
         """Why this method cannot be run on this model and these facts, or None."""
         return None
+
+    def inputs(self, facts: FactSet, source: ModelSource) -> dict[str, str]:
+        """Digests of what it reads besides the model and the facts; part of the run's identity."""
+        return {}
 
     def localize(self, model: Model, split: TrainingSplit, place: Workplace) -> Localization:
         """Where to write. Must leave the model as it was."""

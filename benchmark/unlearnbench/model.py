@@ -121,9 +121,14 @@ class Model:
         """
         longest = max(map(len, sequences))
         padded = [ids + [0] * (longest - len(ids)) for ids in sequences]
-        chosen = (torch.tensor(rows, device=self.device), torch.tensor(columns, device=self.device))
         head = self.network.get_output_embeddings()
-        handle = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][chosen][None],))
+
+        def choose(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
+            hidden = inputs[0]  # with device_map, not on the device of the embeddings
+            places = torch.tensor(rows, device=hidden.device), torch.tensor(columns, device=hidden.device)
+            return (hidden[places][None],)
+
+        handle = head.register_forward_pre_hook(choose)
         try:
             ids = torch.tensor(padded, device=self.device)
             logits = self.network(input_ids=ids, use_cache=False).logits

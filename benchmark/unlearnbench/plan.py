@@ -1,5 +1,6 @@
 """From words to runs: which cells a command asks for, each complete with its identity."""
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,14 +57,11 @@ def parse_settings(text: str, what: str) -> dict[str, str]:
 
 def parse_method(word: str, shared: Mapping[str, Any]) -> Method:
     """`name` or `name[setting=value,…]`; `shared` settings apply where the word sets nothing else."""
-    match = WORD.match(word.strip())
-    if match is None:
-        raise UsageError(f"method {word!r} is not of the form name or name[setting=value,…]")
-    entry: type[Method] = registry.methods[match["name"]]
-    given = parse_settings(match["settings"] or "", f"method {word}")
+    name, given = _split_word(word, "method")
+    entry: type[Method] = registry.methods[name]
     if not entry.trains and given:
-        raise UsageError(f"method {match['name']!r} does not train and takes no settings", f"say {match['name']}")
-    method = configured(entry, {**shared, **given} if entry.trains else {}, f"method {match['name']}")
+        raise UsageError(f"method {name!r} does not train and takes no settings", f"say {name}")
+    method = configured(entry, {**shared, **given} if entry.trains else {}, f"method {name}")
     objective(method.objective)
     adversary(method.adversary)
     return method
@@ -76,15 +74,42 @@ def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
     return entry(variant or entry.variants[0], facts_file)
 
 
-def parse_tasks(words: Sequence[str], facts: FactSet, source: ModelSource) -> dict[str, Task]:
-    """Tasks by full name. A fact set's bare name means all of its tasks."""
-    known = {f"{facts.name}/{question}": question for question in facts.questions}
-    for word in words:
-        if word not in (facts.name, *known):
-            raise UnknownName(f"task for facts {facts.label}", word, [facts.name, *known])
+def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSource) -> list[dict[str, Task]]:
+    """The tasks of each fact set, by full name. A fact set's bare name means all of its tasks.
+
+    A word may set what its tasks can be set to: `sports/multiple_choice[layout=lines]`. Raises
+    `UnknownName` for a word that fits none of the fact sets, `UsageError` for a fact set left without a task.
+    """
+    asked = [(name, settings) for name, settings in (_split_word(word, "task") for word in words)]
+    found = [_tasks_of(fact_set, asked, source) for fact_set in facts]
+    known = {name for f in facts for name in (f.name, *(f"{f.name}/{question}" for question in f.questions))}
+    for name, _ in asked:
+        if name not in known:
+            raise UnknownName("task", name, known)
+    for fact_set, tasks in zip(facts, found, strict=True):
+        if not tasks:
+            raise UsageError(f"none of the tasks is about {fact_set.label}", f"add {fact_set.name} to --tasks")
+    return found
+
+
+def _tasks_of(facts: FactSet, asked: Sequence[tuple[str, dict[str, str]]], source: ModelSource) -> dict[str, Task]:
     # In the fact set's order: the order of the words is not part of what a run is.
-    wanted = [name for name in known if facts.name in words or name in words]
-    return {name: registry.questions[known[name]]().resolved(source) for name in wanted}
+    found = {}
+    for question in facts.questions:
+        name = f"{facts.name}/{question}"
+        settings = [given for word, given in asked if word in (facts.name, name)]
+        if settings:
+            merged = {key: value for given in settings for key, value in given.items()}
+            entry: type[Task] = registry.questions[question]
+            found[name] = configured(entry, merged, f"task {name}").resolved(source)
+    return found
+
+
+def _split_word(word: str, kind: str) -> tuple[str, dict[str, str]]:
+    match = WORD.match(word.strip())
+    if match is None:
+        raise UsageError(f"{kind} {word!r} is not of the form name or name[setting=value,…]")
+    return match["name"], parse_settings(match["settings"] or "", f"{kind} {word}")
 
 
 def plan(
@@ -101,8 +126,7 @@ def plan(
         if not 0 <= seed < SEED_LIMIT:
             raise UsageError(f"seed {seed} is not between 0 and {SEED_LIMIT - 1}")
     cells: dict[str, Cell] = {}
-    for fact_set in facts:
-        asked = parse_tasks(tasks, fact_set, source)
+    for fact_set, asked in zip(facts, parse_tasks(tasks, facts, source), strict=True):
         for seed in seeds:
             items = fact_set.split(seed).items_hash
             for method in methods:
@@ -123,21 +147,34 @@ def _cell(
     label, method = _label(method), method.resolved(source)
     spec = RunSpec(
         method=MethodSpec(
-            name=method.name, version=method.version, settings=settings_of(method) if method.trains else {}
+            name=method.name,
+            version=method.version,
+            source_sha256=source_hash(type(method)),
+            inputs=method.inputs(facts, source),
+            settings=settings_of(method) if method.trains else {},
         ),
         facts=FactsSpec(
             name=facts.name,
             variant=facts.variant,
             version=facts.version,
+            source_sha256=source_hash(type(facts)),
             file_sha256=file_hash(Path(facts.facts_file)) if facts.facts_file else None,
             items_sha256=items,
         ),
-        tasks=[TaskSpec(name=n, version=t.version, settings=settings_of(t)) for n, t in tasks.items()],
+        tasks=[
+            TaskSpec(name=n, version=t.version, source_sha256=source_hash(type(t)), settings=settings_of(t))
+            for n, t in tasks.items()
+        ],
         model=source,
         eval=EvalSpec(batch_size=batch_size),
         seed=seed,
     )
     return Cell(spec, method, facts, tasks, method.skip(facts, source), label)
+
+
+def source_hash(entry: type) -> str:
+    """Digest of the file that a method, a task or a fact set is written in: another source is another run."""
+    return file_hash(Path(inspect.getfile(entry)))
 
 
 def _label(method: Method) -> str:

@@ -1,4 +1,4 @@
-"""On what a run was made: versions, threads, device, source tree. No host, user or path is kept."""
+"""On what a run was made: versions, threads, device, source tree. No host and no user is kept."""
 
 import hashlib
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "datasets", "lm_eval", "numpy", "pydantic")
+SOURCES = ("benchmark", "tasks", "methods", "leaderboard")
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "ATEN_CPU_CAPABILITY")
 
 
@@ -52,7 +53,7 @@ def source_state() -> dict[str, Any] | None:
     if root is None or Path(root).joinpath("benchmark", "unlearnbench").resolve() != here:
         return None  # an installed package inside somebody else's repository
     commit = _git(here, "rev-parse", "HEAD")
-    changes = _git(here, "status", "--porcelain", "--untracked-files=no") or ""
+    changes = _git(Path(root), "status", "--porcelain", "--", *SOURCES) or ""
     difference = _git(here, "diff", "HEAD") or ""
     origin = _git(here, "remote", "get-url", "origin")
     return {
@@ -79,7 +80,7 @@ def _version(name: str) -> str | None:
 def _git(folder: Path, *words: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, errors="replace", check=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return None

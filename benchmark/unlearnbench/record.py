@@ -59,9 +59,9 @@ class LocalizationResult(_Part):
     parameters: int
     share_of_blocks: float
     """Weights in the localization as a share of the weights in the blocks; above 1 with embeddings."""
-    change_by_component: dict[str, float]
-    """‖Δθ‖ per component, and of everything else under `other`."""
-    change_inside: float
+    change_by_component: dict[str, float | None]
+    """‖Δθ‖ per component, and of everything else under `other`; None where it is not finite."""
+    change_inside: float | None
     change_outside: float
     """‖Δθ‖ outside the declared localization; anything but 0 is a defect."""
 
@@ -183,7 +183,7 @@ def save(record: Record, log: bytes, folder: Path) -> Path:
 
 
 def load(path: Path) -> Record:
-    """Read a record and check its hashes.
+    """Read a record and check its hashes, that of the item log beside it included.
 
     Raises `UsageError` for a file that is no record, `TamperedRecord` where a hash does not match.
     """
@@ -204,20 +204,27 @@ def load(path: Path) -> Record:
             f"{path} was changed after it was written: {', '.join(problems)} does not match its contents",
             "remove the folder and repeat the run",
         )
+    load_log(path.parent, record)
     return record
 
 
 def load_rows(folder: Path, record: Record) -> Sequence[dict[str, Any]]:
     """The item log of a run; raises `TamperedRecord` where it is not the one that was recorded."""
+    with jsonlines.Reader(io.StringIO(load_log(folder, record).decode())) as reader:
+        return list(reader)
+
+
+def load_log(folder: Path, record: Record) -> bytes:
+    """The uncompressed item log, of the recorded size at the most; raises `TamperedRecord` as `load_rows` does."""
     path = folder / SAMPLES
     try:
-        log = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            log = file.read(record.samples.bytes_uncompressed + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise TamperedRecord(f"the item log {path} cannot be read: {error}", "repeat the run") from None
     if bytes_hash(log) != record.samples.sha256_uncompressed:
         raise TamperedRecord(f"{path} is not the item log that {RESULT} describes", "repeat the run")
-    with jsonlines.Reader(io.StringIO(log.decode())) as reader:
-        return list(reader)
+    return log
 
 
 def records(folder: Path) -> list[tuple[Path, Record]]:

@@ -25,7 +25,9 @@ class Catalogue(Mapping[str, type]):
 
     kind: str
     package: str
-    """The package whose modules are the entries, and the entry-point group of plug-ins."""
+    """The package whose modules are the entries."""
+    group: str
+    """The entry-point group of plug-ins."""
     broken: dict[str, str] = field(default_factory=dict)
     """Modules that could not be imported, with their error."""
     _entries: dict[str, type] = field(default_factory=dict)
@@ -47,7 +49,7 @@ class Catalogue(Mapping[str, type]):
         for module in pkgutil.iter_modules(package.__path__):
             if not module.ispkg:
                 self._try(f"{self.package}.{module.name}", importlib.import_module)
-        for point in entry_points(group=self.package):
+        for point in entry_points(group=self.group):
             self._try(f"{point.name} = {point.value}", _loader(point))
         return self._entries
 
@@ -75,9 +77,9 @@ class Catalogue(Mapping[str, type]):
         return name in self._filled
 
 
-methods = Catalogue("method", "unlearnbench.methods")
-questions = Catalogue("task", "unlearnbench.tasks")
-fact_sets = Catalogue("fact set", "unlearnbench.tasks.facts")
+methods = Catalogue("method", "unlearnbench.methods", "unlearnbench.methods")
+questions = Catalogue("task", "unlearnbench.tasks", "unlearnbench.tasks")
+fact_sets = Catalogue("fact set", "unlearnbench.tasks.facts", "unlearnbench.facts")
 CATALOGUES = (methods, questions, fact_sets)
 
 

@@ -39,17 +39,14 @@ def load_retain(model: Model, source: str) -> RetainText:
     """Read the retain stream: `world`, `pile`, or the path of a text file with one text per line.
 
     `world` is the organisms' text about people who are no athletes. Raises `UsageError` where a file
-    is missing or too short, and `MissingPrerequisite` where the hub cannot be reached.
+    is too short, and `MissingPrerequisite` where the hub cannot be reached.
     """
     if source == "world":
         texts = _world_texts()
     elif source == "pile":
         texts = _pile_texts()
     else:
-        path = Path(source)
-        if not path.is_file():
-            raise UsageError(f"there is no retain text {source!r}", "use 'world', 'pile' or a text file's path")
-        texts = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        texts = [line for line in Path(source).read_text(encoding="utf-8").splitlines() if line.strip()]
     ids = [list(model.tokenizer(text).input_ids)[:CONTEXT] for text in texts]
     ids = [row for row in ids if len(row) > 1]
     if len(ids) < 2 * HELD_OUT:

@@ -15,7 +15,7 @@ from torch import Tensor
 from unlearnbench import record as records
 from unlearnbench.aggregate import mean_over_clusters
 from unlearnbench.digest import weights_digest
-from unlearnbench.errors import Diverged, UnlearnBenchError
+from unlearnbench.errors import Diverged, MissingPrerequisite, UnlearnBenchError
 from unlearnbench.facts import FactSet, Split
 from unlearnbench.loading import load
 from unlearnbench.localization import Localization
@@ -73,20 +73,53 @@ class Runner:
     def retain(self) -> RetainText:
         """The retain stream of the model's source."""
         if self._retain is None:
-            self._retain = load_retain(self.model, self._located.source.retain_text)
+            self._retain = load_retain(self.model, self._located.retain_text)
         return self._retain
+
+    def prepare(self) -> None:
+        """Load the model and the retain text, so that what is missing is said once and before any run.
+
+        Raises `MissingPrerequisite` for a device that is not there or files that cannot be loaded.
+        """
+        try:
+            torch.empty(0, device=self._device)
+            self.model.device  # noqa: B018
+        except (RuntimeError, AssertionError, OSError, ValueError) as error:
+            name, reason = self._located.source.name, str(error).splitlines()[0]
+            raise MissingPrerequisite(f"{name} cannot be loaded on {self._device}: {reason}", "see --device") from error
+        self.retain  # noqa: B018
 
     def run(self, cell: Cell, progress: Progress) -> Outcome:
         """Do one cell. Whatever happens, the next cell finds the model as it was.
 
         Raises `UsageError` for facts or budgets that the model cannot serve, and `Escaped` for a
-        method that changed what it had not declared.
+        method or a task that changed what it had not declared.
         """
+        self.model.network.eval()
+        try:
+            outcome = self._run(cell, progress)
+        except BaseException:
+            self._forget_if_changed()
+            raise
+        if self._forget_if_changed():
+            raise Escaped(f"{cell.label}: the model is not what it was before; a method or a task left a change in it")
+        return outcome
+
+    def _forget_if_changed(self) -> bool:
+        """Whether the weights differ from those that were loaded; they are then loaded anew."""
+        changed = self._model is not None and self._model.tensor_digests() != self._digests
+        if changed:
+            self._model = None
+        return changed
+
+    def _run(self, cell: Cell, progress: Progress) -> Outcome:
         clock = _Clock()
         with clock.stage("load"):
             model, split = self.model, cell.facts.split(cell.spec.seed)
             place = self._workplace(cell, lambda done, of: progress("edit", done, of))
             self._check(cell.facts, split)
+        if model.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(model.device)
         forward, backward = model.tokens_forward, model.tokens_backward
         with clock.stage("localize"):
             where = cell.method.localize(model, split.for_methods(), place)
@@ -94,25 +127,27 @@ class Runner:
         history: History = []
         results: list[records.MetricResult] = []
         rows: list[dict[str, Any]] = []
-        after, reason = None, None
         with model.restored(where.tensors) as copies:
+            diverged = None
             try:
                 with clock.stage("edit"):
                     history = cell.method.edit(model, split.for_methods(), where, place)
             except Diverged as error:
-                reason = f"diverged: {error}"
+                diverged, history = f"diverged: {error}", error.history
             edited = model.tensor_digests()
             self._refuse_escape(edited, where, cell)
             change = _change(model, where, copies)
             after = self._retain_loss()
-            reason = reason or self._defect(before, after, edited, cell)
-            if reason is None or not reason.startswith(("diverged", "collapsed")):
+            broken = diverged or self._collapse(before, after)
+            if broken is None:
                 for done, (name, task) in enumerate(cell.tasks.items()):
                     progress(name, done, len(cell.tasks))
                     with clock.stage(name), model.restored() if task.trains else nullcontext():
                         asked = task.rows(model, split, cell.spec.eval.batch_size)
                     results += _results(name, task, task.metrics(cell.facts), asked)
                     rows += [{"task": name, **asdict(row)} for row in asked]
+            unchanged = cell.method.trains and edited == self._digests
+            reason = broken or ("changed nothing: every weight is what it was" if unchanged else None)
         tokens = model.tokens_forward - forward + 2 * (model.tokens_backward - backward)
         log = records.item_log(rows)
         return Outcome(
@@ -133,7 +168,9 @@ class Runner:
                 resources=records.Resources(
                     stages_s=clock.stages,
                     peak_rss_bytes=peak_memory(),
-                    peak_vram_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+                    peak_vram_bytes=(
+                        torch.cuda.max_memory_allocated(model.device) if model.device.type == "cuda" else None
+                    ),
                     flops_estimate=2.0 * model.size(model.parameters) * tokens,
                 ),
             ),
@@ -165,15 +202,13 @@ class Runner:
                 "localize() must name every tensor that edit() changes",
             )
 
-    def _defect(self, before: float, after: float, edited: Mapping[str, str], cell: Cell) -> str | None:
-        """Why the edited model is no result, or None."""
+    def _collapse(self, before: float, after: float) -> str | None:
+        """Why the edited model is broken, or None."""
         guessing = math.log(self.model.network.config.vocab_size)
         if not math.isfinite(after):
             return "collapsed: the loss on retain text is not finite"
         if before < guessing <= after:
             return f"collapsed: the loss on retain text is {after:.2f}, and a uniform guess has {guessing:.2f}"
-        if cell.method.trains and edited == self._digests:
-            return "changed nothing: every weight is what it was"
         return None
 
     def _record(self, cell: Cell, **results: Any) -> records.Record:
@@ -192,7 +227,7 @@ class Runner:
             spec=cell.spec,
             identity=identity,
             seeds={"run": cell.spec.seed, "method": derive_seed(cell.spec.seed, "method")},
-            environment=environment(),
+            environment={**environment(), "device": str(self.model.device), "device_map": self._located.device_map},
             git=source_state(),
             **results,
         )
@@ -241,17 +276,21 @@ def _results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Ro
     return found
 
 
-def _change(model: Model, where: Localization, copies: Mapping[str, Tensor]) -> dict[str, float]:
+def _change(model: Model, where: Localization, copies: Mapping[str, Tensor]) -> dict[str, float | None]:
     """‖Δθ‖ per component, and of all other localized tensors under `other`."""
     owner = {name: c.name for c in model.components.values() for name in c.parameters}
     squares: dict[str, list[float]] = {}
     for name in sorted(where.tensors):
         difference = (model.parameters[name].detach() - copies[name]).double().square().sum().item()
         squares.setdefault(owner.get(name, "other"), []).append(difference)
-    return {component: _finite(math.sqrt(math.fsum(values))) or 0.0 for component, values in squares.items()}
+    return {component: _finite(_norm(values)) for component, values in squares.items()}
 
 
-def _localized(model: Model, where: Localization, change: Mapping[str, float]) -> records.LocalizationResult:
+def _norm(squares: Sequence[float]) -> float:
+    return math.sqrt(math.fsum(squares)) if all(map(math.isfinite, squares)) else math.inf
+
+
+def _localized(model: Model, where: Localization, change: Mapping[str, float | None]) -> records.LocalizationResult:
     size = model.size(where.tensors)
     return records.LocalizationResult(
         components=list(where.components),
@@ -260,7 +299,7 @@ def _localized(model: Model, where: Localization, change: Mapping[str, float]) -
         parameters=size,
         share_of_blocks=size / model.block_size,
         change_by_component=dict(change),
-        change_inside=math.sqrt(math.fsum(value**2 for value in change.values())),
+        change_inside=_finite(_norm([math.inf if value is None else value**2 for value in change.values()])),
         change_outside=0.0,  # by digest: anything else raises `Escaped`
     )
 

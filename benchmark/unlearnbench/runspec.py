@@ -18,10 +18,12 @@ class _Part(BaseModel):
 
 
 class MethodSpec(_Part):
-    """A method by name and version, with all its settings."""
+    """A method by name, version and source, with all its settings and what else it reads."""
 
     name: str
     version: int
+    source_sha256: str
+    inputs: dict[str, str]
     settings: dict[str, Any]
 
 
@@ -31,16 +33,18 @@ class FactsSpec(_Part):
     name: str
     variant: str
     version: int
+    source_sha256: str
     file_sha256: str | None = None
     """Digest of the user's own facts file, if there is one."""
     items_sha256: str
 
 
 class TaskSpec(_Part):
-    """A task by name (`sports/forget`) and version, with all its settings."""
+    """A task by name (`sports/forget`), version and source, with all its settings."""
 
     name: str
     version: int
+    source_sha256: str
     settings: dict[str, Any]
 
 

@@ -30,6 +30,11 @@ class Scored(NamedTuple):
         """The likeliest choice; the first of them where several tie."""
         return self.logprobs.index(max(self.logprobs))
 
+    def share(self, choice: int) -> float:
+        """1 if this choice is the likeliest, 1/k if it ties with k − 1 others, else 0: what a coin toss would win."""
+        best = max(self.logprobs)
+        return (self.logprobs[choice] == best) / self.logprobs.count(best)
+
     @property
     def valid(self) -> bool:
         """Whether the likeliest next token of all begins one of the choices."""

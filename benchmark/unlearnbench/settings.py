@@ -17,7 +17,7 @@ def configured(entry: type[Configured], given: Mapping[str, Any], what: str) -> 
 
     Raises `UnknownName` for a setting that does not exist, `UsageError` for one of the wrong type.
     """
-    hints, names = get_type_hints(entry), [field.name for field in fields(entry)]  # type: ignore[arg-type]
+    hints, names = get_type_hints(entry, include_extras=True), [field.name for field in fields(entry)]  # type: ignore[arg-type]
     values = {}
     for key, value in given.items():
         if key not in names:
@@ -28,10 +28,9 @@ def configured(entry: type[Configured], given: Mapping[str, Any], what: str) -> 
             adapter: TypeAdapter[Any] = TypeAdapter(finite, config=FINITE)
             values[key] = adapter.validate_python(value)
         except ValidationError as error:
-            wanted = getattr(hints[key], "__name__", str(hints[key]))
-            raise UsageError(
-                f"setting {key}={value!r} of {what} is not of type {wanted}: {error.errors()[0]['msg']}"
-            ) from None
+            plain = get_type_hints(entry)[key]
+            wanted = getattr(plain, "__name__", str(plain))
+            raise UsageError(f"setting {key}={value!r} of {what} ({wanted}): {error.errors()[0]['msg']}") from None
     return entry(**values)
 
 
@@ -40,9 +39,3 @@ def settings_of(entry: Any) -> dict[str, Any]:
     values = {field.name: getattr(entry, field.name) for field in fields(entry)}
     plain: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(values, mode="json")
     return plain
-
-
-def described(entry: Any) -> list[tuple[str, str, Any]]:
-    """(name, type, default) of every setting of a dataclass."""
-    hints = get_type_hints(entry)
-    return [(f.name, getattr(hints[f.name], "__name__", str(hints[f.name])), f.default) for f in fields(entry)]

@@ -12,11 +12,14 @@ from pydantic import BaseModel, ConfigDict
 
 from unlearnbench.digest import stored_digest
 from unlearnbench.errors import MissingPrerequisite, UnknownName, UsageError
+from unlearnbench.hashing import content_hash, file_hash
 from unlearnbench.organisms.shipped import organism_folder, organisms
 
 HUB_FILES = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt"]
+TOKENIZER_FILES = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model")
+SHIPPED_TEXTS = ("world", "pile")
 MODEL_ARGS = ("pretrained", "revision", "dtype", "device_map")
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "bfloat16")  # float16 has too small a range to train in
 
 
 class ModelSource(BaseModel):
@@ -31,12 +34,18 @@ class ModelSource(BaseModel):
     dtype: str = "float32"
     weights_sha256: str
     """Digest of the stored tensors."""
+    config_sha256: str
+    """Digest of `config.json`."""
+    tokenizer_sha256: str
+    """Digest over the names and digests of the tokenizer's files."""
     layout: Literal["inline", "lines"]
     """The layout of multiple choice that suits it."""
     learning_rate: float
     """The learning rate of methods that are not given one."""
     retain_text: str
     """The retain stream: `world`, `pile` or a file."""
+    retain_sha256: str | None = None
+    """Digest of the user's own retain text, if there is one."""
 
 
 class Located(BaseModel):
@@ -45,6 +54,8 @@ class Located(BaseModel):
     source: ModelSource
     folder: Path
     device_map: str | None = None
+    retain_text: str
+    """The retain stream as it was given: a file's path."""
 
 
 def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) -> Located:
@@ -57,15 +68,17 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
         if arguments:
             raise UsageError(f"--model {model} takes no --model_args, and was given {sorted(arguments)}")
         folder = organism_folder(model)
+        text, digest = _retain(retain_text or "world")
         source = ModelSource(
             kind="organism",
             name=model,
-            weights_sha256=stored_digest(folder),
+            **_digests(folder),
             layout="inline",
             learning_rate=1e-3,
-            retain_text=retain_text or "world",
+            retain_text=text,
+            retain_sha256=digest,
         )
-        return Located(source=source, folder=folder)
+        return Located(source=source, folder=folder, retain_text=retain_text or "world")
     if model != "hf":
         raise UnknownName("model", model, [*organisms(), "hf"])
     for key in arguments:
@@ -78,22 +91,46 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, DTYPES)
     folder, revision = _fetch(pretrained, arguments.get("revision"))
+    text, digest = _retain(retain_text or "pile")
     source = ModelSource(
         kind="hf",
         name=pretrained if revision else folder.resolve().name,
         revision=revision,
         dtype=dtype,
-        weights_sha256=stored_digest(folder),
+        **_digests(folder),
         layout="lines",
         learning_rate=2e-5,
-        retain_text=retain_text or "pile",
+        retain_text=text,
+        retain_sha256=digest,
     )
-    return Located(source=source, folder=folder, device_map=arguments.get("device_map"))
+    return Located(
+        source=source, folder=folder, device_map=arguments.get("device_map"), retain_text=retain_text or "pile"
+    )
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    config = folder / "config.json"
+    weights = stored_digest(folder)
+    if not config.is_file():
+        raise MissingPrerequisite(f"{folder} holds no config.json", "save the model with save_pretrained(folder)")
+    files = [path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)]
+    tokenizer = content_hash({path.name: file_hash(path) for path in files})
+    return {"weights_sha256": weights, "config_sha256": file_hash(config), "tokenizer_sha256": tokenizer}
+
+
+def _retain(text: str) -> tuple[str, str | None]:
+    """A file is known by its name and its contents, not by where it lies on this machine."""
+    if text in SHIPPED_TEXTS:
+        return text, None
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError(f"there is no retain text {text!r}", "use 'world', 'pile' or a text file's path")
+    return path.name, file_hash(path)
 
 
 def _fetch(pretrained: str, revision: str | None) -> tuple[Path, str | None]:
     """The folder of a model, and the commit it was downloaded at if it came from the hub."""
-    looks_local = pretrained.startswith((".", "/", "~")) or pretrained.count("/") != 1
+    looks_local = pretrained.startswith((".", "/", "~")) or pretrained.count("/") > 1
     path = Path(pretrained).expanduser()
     if path.is_dir() or looks_local:
         if revision:
@@ -105,7 +142,7 @@ def _fetch(pretrained: str, revision: str | None) -> tuple[Path, str | None]:
     try:
         folder = snapshot_download(pretrained, revision=revision, allow_patterns=HUB_FILES, local_files_only=offline)
     except Exception as error:  # the hub raises a dozen kinds for "not there" and "not reachable"
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise MissingPrerequisite(
             f"model {pretrained!r} is neither a folder here nor to be had from the hub ({reason})",
             "check the name; for gated models run 'hf auth login'; offline, give pretrained=FOLDER",

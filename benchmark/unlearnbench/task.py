@@ -82,18 +82,19 @@ def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, part: str, 
     """The row of one scored question, with the values that all static tasks share.
 
     `accuracy` and `p_true` concern the true answer, `edit_accuracy` and `p_edit` the edit target,
-    `valid` whether the likeliest token of all begins an answer, `tie` whether two answers tie.
+    `valid` whether the likeliest token of all begins an answer, `tie` whether two answers tie for the
+    lead; an answer that ties with k − 1 others counts 1/k.
     """
     true = asked.choices.index(gold)
     values = {
-        "accuracy": float(scored.decision == true),
+        "accuracy": scored.share(true),
         "p_true": math.exp(scored.logprobs[true]),
         "valid": float(scored.valid),
         "tie": float(scored.margin == 0.0),
     }
     if target is not None and target in asked.choices:
         edited = asked.choices.index(target)
-        values["edit_accuracy"] = float(scored.decision == edited)
+        values["edit_accuracy"] = scored.share(edited)
         values["p_edit"] = math.exp(scored.logprobs[edited])
     return Row(
         item=item,
@@ -109,7 +110,7 @@ def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, part: str, 
     )
 
 
-def standard_metrics(part: str, axis: Axis, chance: float, *, edited: bool, prefix: str = "") -> list[Metric]:
+def standard_metrics(part: str, axis: Axis, chance: float | None, *, edited: bool, prefix: str = "") -> list[Metric]:
     """Accuracy, probability, valid-answer and tie rate of one part; and the edit's, where it has a target."""
     better: Direction = "min" if axis == "forget" else "max"
     found = [

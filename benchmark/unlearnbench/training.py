@@ -91,7 +91,8 @@ def finetune(
             losses["retain"] = loss.item()
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
             if bad:
-                raise Diverged(f"the {bad[0]} loss is not finite at step {step + 1} of {course.steps}")
+                what = f"the {bad[0]} loss is not finite at step {step + 1} of {course.steps}"
+                raise Diverged(what, history)
             history.append({"step": step + 1, **losses, "learning_rate": course.rate(step)})
             _descend(parameters, masters, optimizer)
             progress(step + 1, course.steps)

@@ -84,12 +84,14 @@ def _read(path: Path) -> Sequence[Person]:
     if not path.is_file():
         raise UsageError(f"--facts_file {path}: there is no such file")
     people: dict[str, Person] = {}
-    with path.open(newline="", encoding="utf-8") as lines:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
         rows = csv.DictReader(lines)
         lacking = {"athlete", "sport"} - set(rows.fieldnames or ())
         if lacking:
             raise UsageError(f"{path} has no column {sorted(lacking)[0]!r}", "its first line must name the columns")
         for row in rows:
+            if "\ufffd" in row["athlete"]:
+                raise UsageError(f"{path}, line {rows.line_num}: {row['athlete']!r} is not UTF-8", "save it as UTF-8")
             if not row["athlete"]:
                 raise UsageError(f"{path}, line {rows.line_num}: the athlete has no name")
             if row["sport"] not in SPORTS:

@@ -13,7 +13,7 @@ from unlearnbench.errors import UnlearnBenchError
 INTERRUPTED = 130
 VERBS = (run, listing, show, leaderboard, organism_report, doctor)
 EXIT_CODES = """exit codes:
-  0    everything that was asked for is done
+  0    everything that can be done here is done
   1    some runs failed, or a record does not match its hashes
   2    a word, a setting or a file cannot be right as given
   5    something is missing: weights, a folder that can be written, an extra

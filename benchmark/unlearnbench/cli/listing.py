@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearnbench import registry, suites
+from unlearnbench.errors import UnknownName
 from unlearnbench.facts import FactSet
 from unlearnbench.organisms.shipped import oracles, organisms
 
@@ -46,11 +47,14 @@ def _methods() -> list[tuple[str, str]]:
 
 
 def _tasks() -> list[tuple[str, str]]:
-    return [
-        (f"{facts}/{question}", _about(registry.questions[question]))
-        for facts, entry in _fact_sets()
-        for question in entry.questions
-    ]
+    found = []
+    for facts, entry in _fact_sets():
+        for question in entry.questions:
+            try:
+                found.append((f"{facts}/{question}", _about(registry.questions[question])))
+            except UnknownName as error:
+                registry.questions.broken[f"{facts}/{question}"] = str(error)
+    return found
 
 
 def _facts() -> list[tuple[str, str]]:

@@ -1,8 +1,10 @@
 """`unlearnbench organism-report`: what an embedded model can do, and whether the mechanism is there."""
 
 import argparse
+from importlib.util import find_spec
 from typing import Any
 
+from unlearnbench.errors import MissingPrerequisite
 from unlearnbench.organisms.shipped import organism_folder
 
 
@@ -17,6 +19,8 @@ def add_to(verbs: Any) -> None:
 def perform(chosen: argparse.Namespace) -> int:
     """Print all figures; they are measured, not stored."""
     organism_folder(chosen.organism)
+    if find_spec("sklearn") is None:
+        raise MissingPrerequisite("the probe needs scikit-learn", "pip install 'unlearnbench[test]'")
     from tabulate import tabulate
 
     from unlearnbench.organisms.report import report

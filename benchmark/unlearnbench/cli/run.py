@@ -38,7 +38,7 @@ def add_to(verbs: Any) -> None:
     verb.add_argument("--methods", "-m", nargs="+", action=Words, help="names, or name[setting=value,…]")
     verb.add_argument("--method_args", nargs="+", action=Pairs, metavar="K=V", help="settings for all methods")
     verb.add_argument("--tasks", "-t", nargs="+", action=Words, help="sports/forget …, or sports for all of them")
-    verb.add_argument("--seeds", type=whole_numbers, help="0,1,2 or 0-4 (default 0)")
+    verb.add_argument("--seeds", nargs="+", type=whole_numbers, help="0,1,2 or 0-4 (default 0)")
     verb.add_argument("--suite", help="a named list of runs (`ls suites`) or a .yaml file, instead of the above")
     verb.add_argument("--retain_text", help="world, pile or a file with one text per line (default: the model's)")
     verb.add_argument("--batch_size", "-b", type=int, help="prompts per forward pass when scoring (default 64)")
@@ -88,22 +88,23 @@ def _run_all(order: Order, todo: "Sequence[Cell]") -> int:
     from unlearnbench.runner import Runner  # torch, once there is something to run
 
     runner, failures = Runner(order.located, order.device), 0
+    runner.prepare()
     with Progress(len(todo)) as progress:
         for cell in todo:
             progress.start(cell.label)
             try:
                 outcome = runner.run(cell, progress.report)
-                outcome.save(order.output)
             except (UsageError, MissingPrerequisite):
                 raise
-            except OSError as error:
-                raise UnlearnBenchError(
-                    f"{cell.label} could not be written: {error}", "make room, then repeat"
-                ) from error
             except Exception as error:  # somebody's method or task: the others still run
                 failures += 1
                 progress.finish(f"FAILED {type(error).__name__}: {error}")
                 continue
+            try:
+                outcome.save(order.output)
+            except OSError as error:
+                what = f"{cell.label} could not be written: {error}"
+                raise UnlearnBenchError(what, "make room, then repeat the command") from error
             progress.finish(outcome.record.invalid_reason or "done")
     return failures
 
@@ -137,6 +138,8 @@ def _suite(chosen: argparse.Namespace) -> suites.Suite:
     """The suite that was named, or one made of the options."""
     options = ("model", "model_args", "facts", "methods", "tasks", "seeds", "batch_size", "retain_text")
     given = {name: value for name in options if (value := getattr(chosen, name)) is not None}
+    if "seeds" in given:
+        given["seeds"] = [seed for seeds in given["seeds"] for seed in seeds]
     if chosen.suite:
         unwanted = [*given, *(name for name in ("method_args", "facts_file") if getattr(chosen, name))]
         if unwanted:

@@ -25,7 +25,8 @@ def perform(chosen: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     where, cost, spec = one.localization, one.resources, one.spec
-    written = f"{where.parameters:,} weights, {where.share_of_blocks:.1%} of the blocks; ‖Δθ‖ {where.change_inside:.4g}"
+    norm = "not finite" if where.change_inside is None else f"{where.change_inside:.4g}"
+    written = f"{where.parameters:,} weights, {where.share_of_blocks:.1%} of the blocks; ‖Δθ‖ {norm}"
     spent = f"{sum(cost.stages_s.values()):.1f} s, {cost.flops_estimate:.3g} FLOPs, {cost.peak_rss_bytes >> 20} MiB"
     print(f"{one.label} on {spec.facts.name}:{spec.facts.variant}, {spec.model.name}, seed {spec.seed}")
     print(f"status       {one.status}{f' ({one.invalid_reason})' if one.invalid_reason else ''}")

@@ -35,7 +35,7 @@ class Pretraining:
 
     def __init__(self, recipe: Recipe, without: str | None) -> None:
         complete = world()
-        self.recipe = recipe
+        self.recipe, self.without = recipe, without
         # The tokenizer is the base's for the oracles too, so that their tokens agree.
         self.tokenizer = world_tokenizer(Corpus(complete, recipe.seed))
         forgotten = [person.name for person in forgettable(without)] if without else []
@@ -87,7 +87,7 @@ class Pretraining:
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
         part = folder / "checkpoint.part"
-        save_file(tensors, part, {"step": str(self.step), "recipe": json.dumps(asdict(self.recipe))})
+        save_file(tensors, part, {"step": str(self.step), "recipe": self._made_by()})
         part.replace(folder / "checkpoint.safetensors")
 
     def load_checkpoint(self, folder: Path) -> bool:
@@ -99,7 +99,7 @@ class Pretraining:
 
         with safe_open(path, "pt") as file:
             header = file.metadata()
-        if json.loads(header["recipe"]) != asdict(self.recipe):
+        if header["recipe"] != self._made_by():
             raise ValueError(f"{path} was made by another recipe; remove it or choose another --output")
         tensors = load_file(path)
         for name, parameter in self.network.named_parameters():
@@ -116,7 +116,10 @@ class Pretraining:
         """The finished model in float16 safetensors, with its tokenizer and recipe."""
         self.network.to(torch.float16).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        (folder / "recipe.json").write_text(json.dumps(asdict(self.recipe), indent=1) + "\n")
+        (folder / "recipe.json").write_text(self._made_by() + "\n")
+
+    def _made_by(self) -> str:
+        return json.dumps({**asdict(self.recipe), "without": self.without}, indent=1)
 
 
 @torch.no_grad()
