@@ -205,6 +205,8 @@ def place(retain: RetainText) -> Workplace:
         kind="hf",
         name="random",
         weights_sha256="sha256:test",
+        config_sha256="sha256:c",
+        tokenizer_sha256="sha256:t",
         layout="inline",
         learning_rate=1e-3,
         retain_text="world",

@@ -114,7 +114,11 @@ def test_a_pair_of_another_form_is_refused(text: str, complaint: str, capsys: py
     [("0-2", [0, 1, 2]), ("0,1,2", [0, 1, 2]), ("7", [7]), ("0-1,5,8-9", [0, 1, 5, 8, 9]), ("3-3", [3])],
 )
 def test_seeds_are_numbers_and_ranges(text: str, seeds: list[int]) -> None:
-    assert parsed("run", "--seeds", text).seeds == seeds
+    assert parsed("run", "--seeds", text).seeds == [seeds]
+
+
+def test_seeds_may_be_given_with_spaces_too() -> None:
+    assert parsed("run", "--seeds", "0", "4-5").seeds == [[0], [4, 5]]
 
 
 @pytest.mark.parametrize("text", ["one", "1.5", "-1", "0-", "0..2", "2-0", ""])

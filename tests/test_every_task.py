@@ -27,6 +27,8 @@ def _source(layout: str) -> ModelSource:
         kind="hf",
         name="random",
         weights_sha256="sha256:test",
+        config_sha256="sha256:c",
+        tokenizer_sha256="sha256:t",
         layout=layout,
         learning_rate=1e-3,
         retain_text="world",

@@ -1,6 +1,7 @@
 """Rows are means over valid runs, read against the untouched model on the same seeds."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,7 @@ def a_record(
     model: str = "tiny",
     variant: str = "athletes-64",
     label: str | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> Record:
     """A record with these results and nothing else of interest."""
     asked = {FORGET: forget, MAINTAIN: maintain}
@@ -51,13 +53,21 @@ def a_record(
     if p_true is not None:
         metrics.append(a_metric(FORGET, p_true, stderr, "p_true"))
     spec = RunSpec(
-        method=MethodSpec(name=method, version=1, settings={}),
-        facts=FactsSpec(name="sports", variant=variant, version=1, items_sha256=f"sha256:{seed}"),
-        tasks=[TaskSpec(name=task, version=1, settings={}) for task, value in asked.items() if value is not None],
+        method=MethodSpec(name=method, version=1, source_sha256="sha256:m", inputs={}, settings=settings or {}),
+        facts=FactsSpec(
+            name="sports", variant=variant, version=1, source_sha256="sha256:f", items_sha256=f"sha256:{seed}"
+        ),
+        tasks=[
+            TaskSpec(name=task, version=1, source_sha256="sha256:t", settings={})
+            for task, value in asked.items()
+            if value is not None
+        ],
         model=ModelSource(
             kind="organism",
             name=model,
             weights_sha256="sha256:abcdef" + "0" * 58,
+            config_sha256="sha256:c",
+            tokenizer_sha256="sha256:t",
             layout="inline",
             learning_rate=1e-3,
             retain_text="world",
@@ -183,7 +193,8 @@ def test_references_come_first_and_the_others_by_name() -> None:
 
 
 def test_departures_from_the_defaults_are_rows_of_their_own() -> None:
-    rows = board([a_record("all_mlps", forget=0.1), a_record("all_mlps", forget=0.3, label="all_mlps[steps=9]")])
+    longer = a_record("all_mlps", forget=0.3, label="all_mlps[steps=9]", settings={"steps": 9})
+    rows = board([a_record("all_mlps", forget=0.1), longer])
 
     assert {row.method: row.cells[FORGET].value for row in rows} == {"all_mlps": 0.1, "all_mlps[steps=9]": 0.3}
 

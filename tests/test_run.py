@@ -190,6 +190,73 @@ def test_a_method_that_writes_outside_its_localization_fails_and_the_others_stil
     assert hashes(Path("out")) == hashes(Path("alone")), "the run after it finds the model as it was"
 
 
+def test_a_method_that_leaves_a_change_in_the_model_is_named_and_the_next_run_is_clean(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "careless.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from unlearnbench import Localization, Method, register\n"
+        "@register('careless')\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Careless(Method):\n"
+        "    'Changes the head while it looks for a place to write, and then declares it.'\n"
+        "    def localize(self, model, split, place):\n"
+        "        model.parameters['lm_head.weight'].data.zero_()\n"
+        "        return Localization(frozenset({'lm_head.weight'}), ())\n"
+    )
+    try:
+        code = run("--include", "mine", "--methods", "careless,none", "-o", "out")
+        run("--methods", "none", "-o", "alone")
+    finally:
+        from unlearnbench.registry import methods
+
+        methods._entries.pop("careless", None)
+
+    assert code == 1
+    assert "careless" in capsys.readouterr().err
+    assert hashes(Path("out")) == hashes(Path("alone"))
+
+
+def test_another_source_of_a_method_is_another_run(run: Callable[..., int], tmp_path: Path) -> None:
+    from unlearnbench.registry import methods
+
+    source = (
+        "from dataclasses import dataclass\n"
+        "from unlearnbench import Method, register\n"
+        "@register('mine')\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Mine(Method):\n"
+        "    'Full fine-tuning by another name.'\n"
+    )
+    for text in (source, source + "# edited\n"):
+        methods._entries.pop("mine", None)
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        (tmp_path / "mine" / "mine.py").write_text(text)
+        assert run("--include", "mine", "--methods", "mine", "-o", "out") == 0
+    methods._entries.pop("mine", None)
+
+    assert len(hashes(Path("out"))) == 2
+
+
+def test_a_damaged_item_log_is_not_taken_for_a_finished_run(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--methods", "none", "-o", "out")
+    next(Path("out").rglob("samples.jsonl.gz")).unlink()
+    capsys.readouterr()
+
+    assert run("--methods", "none", "-o", "out") == 1
+    assert "item log" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_found_before_any_run(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--methods", "none", "--device", "warp9", "-o", "out") == 5
+    assert "cannot be loaded on warp9" in capsys.readouterr().err
+
+
 def test_interrupting_ends_with_130_and_says_how_to_resume(
     run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,8 @@ def a_source(**changes: Any) -> ModelSource:
         "kind": "organism",
         "name": "tiny",
         "weights_sha256": "sha256:" + "0" * 64,
+        "config_sha256": "sha256:c",
+        "tokenizer_sha256": "sha256:t",
         "layout": "inline",
         "learning_rate": 1e-3,
         "retain_text": "world",
@@ -115,14 +117,14 @@ def test_settings_are_shown_whole_and_described_with_their_defaults() -> None:
 
 
 def test_a_method_word_holds_its_settings_in_brackets() -> None:
-    method = parse_method("random_mlps[budget=0.5, steps=7,objective=edit]", {})
+    method = parse_method("random_mlps[budget=0.5, steps=7,objective=unlearn]", {})
 
     assert method.name == "random_mlps"
     assert settings_of(method) == {
         **settings_of(parse_method("random_mlps", {})),
         "budget": 0.5,
         "steps": 7,
-        "objective": "edit",
+        "objective": "unlearn",
     }
 
 
@@ -172,21 +174,21 @@ def test_unknown_facts_give_the_nearest_ones(word: str, nearest: str) -> None:
 
 
 def test_the_bare_name_of_a_fact_set_means_all_of_its_tasks() -> None:
-    found = parse_tasks(["sports"], parse_facts("sports"), a_source())
+    found = parse_tasks(["sports"], [parse_facts("sports")], a_source())[0]
 
     assert list(found) == [f"sports/{question}" for question in QUESTIONS]
     assert [task.name for task in found.values()] == list(QUESTIONS)
 
 
 def test_a_task_that_is_named_twice_is_asked_once() -> None:
-    found = parse_tasks(["sports/maintain", "sports", "sports/maintain"], parse_facts("sports"), a_source())
+    found = parse_tasks(["sports/maintain", "sports", "sports/maintain"], [parse_facts("sports")], a_source())[0]
 
     assert sorted(found) == sorted(f"sports/{question}" for question in QUESTIONS)
 
 
 def test_an_unknown_task_gives_the_nearest_one() -> None:
-    with pytest.raises(UnknownName, match="unknown task for facts sports:athletes-64 'sports/forgot'") as unknown:
-        parse_tasks(["sports/forgot"], parse_facts("sports"), a_source())
+    with pytest.raises(UnknownName, match="unknown task 'sports/forgot'") as unknown:
+        parse_tasks(["sports/forgot"], [parse_facts("sports")], a_source())
 
     assert "did you mean 'sports/forget'?" in unknown.value.hint
 
@@ -237,7 +239,7 @@ def test_the_hash_is_that_of_the_whole_document() -> None:
     [
         ("full_finetune[steps=51]", {}),
         ("full_finetune[learning_rate=2e-3]", {}),
-        ("full_finetune[objective=edit]", {}),
+        ("full_finetune[objective=unlearn]", {}),
         ("all_mlps", {}),
         ("full_finetune", {"facts": ("sports:athletes-16",)}),
         ("full_finetune", {"tasks": ("sports/maintain",)}),
@@ -287,7 +289,7 @@ def test_a_repeated_seed_or_fact_set_is_planned_once() -> None:
         ("full_finetune", "full_finetune"),
         ("full_finetune[steps=50]", "full_finetune"),
         ("full_finetune[steps=51]", "full_finetune[steps=51]"),
-        ("random_mlps[budget=0.3,objective=edit]", "random_mlps[objective=edit,budget=0.3]"),
+        ("random_mlps[budget=0.3,objective=unlearn]", "random_mlps[objective=unlearn,budget=0.3]"),
     ],
 )
 def test_the_label_shows_departures_from_the_defaults_only(word: str, label: str) -> None:

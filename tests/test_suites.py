@@ -38,11 +38,18 @@ def test_there_are_shipped_suites() -> None:
 def test_a_shipped_suite_loads_under_its_own_name_and_names_only_what_exists(name: str) -> None:
     suite = load_suite(name)
     layout = ModelSource(
-        kind="organism", name="tiny", weights_sha256="", layout="inline", learning_rate=1e-3, retain_text="world"
+        kind="organism",
+        name="tiny",
+        weights_sha256="",
+        config_sha256="sha256:c",
+        tokenizer_sha256="sha256:t",
+        layout="inline",
+        learning_rate=1e-3,
+        retain_text="world",
     )
 
     methods = [parse_method(word, {}) for word in suite.methods]
-    tasks = [parse_tasks(suite.tasks, parse_facts(word), layout) for word in suite.facts]
+    tasks = parse_tasks(suite.tasks, [parse_facts(word) for word in suite.facts], layout)
 
     assert suite.name == name
     assert suite.about

@@ -152,7 +152,7 @@ def test_unlearning_makes_the_forgotten_answers_unlikelier(llama: Model, train: 
     class UnlearnTargets(Unlearn):
         def loss(self, model: Model, facts: Sequence[Fact]) -> Tensor:
             """On the edit targets in place of the answers."""
-            said = [dataclasses.replace(f, answer=f.edit_target, distractors=(), edit_target=None) for f in facts]
+            said = [dataclasses.replace(f, answer=f.edit_target, distractors=("-",), edit_target=None) for f in facts]
             return super().loss(model, said)
 
     history = train(llama, objective=UnlearnTargets(), course=course)

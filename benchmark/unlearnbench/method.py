@@ -43,14 +43,14 @@ class Workplace:
 class Method:
     """Changes the weights so that the forget facts go. Fields are settings: shown, recorded and hashed."""
 
-    objective: str = "unlearn"
-    """How: `unlearn` (−log(1−p) on the true answer) or `edit` (cross-entropy to the edit target)."""
+    objective: str = "edit"
+    """How: `edit` (cross-entropy to the edit target) or `unlearn` (−log(1−p) on the true answer)."""
     adversary: str = "none"
     """Against whom the forget loss is minimized."""
     steps: Annotated[int, Field(ge=1)] = 50
     """Optimizer steps."""
     learning_rate: Annotated[float, Field(ge=0)] | None = None
-    """Peak learning rate; none given takes the model's own (organisms 1e-3, others 2e-5), the same for all."""
+    """Peak learning rate; none given takes the model's own (organisms 2e-3, others 2e-5), the same for all."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Facts in each of the forget and the maintain batch of a step."""
     retain_batch: Annotated[int, Field(ge=1)] = 8

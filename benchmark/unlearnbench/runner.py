@@ -227,7 +227,7 @@ class Runner:
             spec=cell.spec,
             identity=identity,
             seeds={"run": cell.spec.seed, "method": derive_seed(cell.spec.seed, "method")},
-            environment={**environment(), "device": str(self.model.device), "device_map": self._located.device_map},
+            environment={**environment(), "device": self._device, "device_map": self._located.device_map},
             git=source_state(),
             **results,
         )

@@ -39,3 +39,9 @@ def settings_of(entry: Any) -> dict[str, Any]:
     values = {field.name: getattr(entry, field.name) for field in fields(entry)}
     plain: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(values, mode="json")
     return plain
+
+
+def described(entry: Any) -> list[tuple[str, str, Any]]:
+    """(name, type, default) of every setting of a dataclass."""
+    hints = get_type_hints(entry)
+    return [(f.name, getattr(hints[f.name], "__name__", str(hints[f.name])), f.default) for f in fields(entry)]

@@ -54,7 +54,7 @@ class Located(BaseModel):
     source: ModelSource
     folder: Path
     device_map: str | None = None
-    retain_text: str
+    retain_text: str = "world"
     """The retain stream as it was given: a file's path."""
 
 
@@ -74,7 +74,7 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
             name=model,
             **_digests(folder),
             layout="inline",
-            learning_rate=1e-3,
+            learning_rate=2e-3,
             retain_text=text,
             retain_sha256=digest,
         )

@@ -66,7 +66,7 @@ def finetune(
     if lacking:
         raise UsageError(
             f"{len(lacking)} facts lack what the objective needs, such as an edit target: {lacking[0].id!r}",
-            "choose another objective, or complete the facts",
+            "use objective=unlearn, or complete the facts",
         )
     history: History = []
     forget_batches = _batches(split.forget, course.batch_size, derive_seed(seed, "forget"))

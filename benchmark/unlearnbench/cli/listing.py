@@ -10,12 +10,14 @@ from unlearnbench import registry, suites
 from unlearnbench.errors import UnknownName
 from unlearnbench.facts import FactSet
 from unlearnbench.organisms.shipped import oracles, organisms
+from unlearnbench.settings import described
 
 
 def add_to(verbs: Any) -> None:
     """Declare the verb and its options."""
     verb = verbs.add_parser("ls", help="list methods, tasks, facts, models or suites")
     verb.add_argument("kind", choices=list(LISTS))
+    verb.add_argument("--settings", action="store_true", help="with methods or tasks: show what can be set")
     verb.add_argument("--format", choices=["text", "json"], default="text")
     verb.add_argument("--include", type=Path, action="append", help="folder with your own methods, tasks or facts")
     verb.set_defaults(perform=perform)
@@ -33,6 +35,8 @@ def perform(chosen: argparse.Namespace) -> int:
     width = max((len(name) for name, _ in found), default=0)
     for name, about in found:
         print(f"{name:{width}}  {about}")
+        for setting in _settings(chosen.kind, name) if chosen.settings else ():
+            print(f"{'':{width}}    {setting}")
     for place, error in broken.items():
         print(f"broken: {place}: {error}")
     return 0
@@ -40,6 +44,16 @@ def perform(chosen: argparse.Namespace) -> int:
 
 def _about(entry: type) -> str:
     return (entry.__doc__ or "").strip().splitlines()[0]
+
+
+def _settings(kind: str, name: str) -> list[str]:
+    """What can be set of a method or a task: `name: type = default`."""
+    if kind not in ("methods", "tasks"):
+        return []
+    entry = registry.methods[name] if kind == "methods" else registry.questions[name.rpartition("/")[2]]
+    if kind == "methods" and not entry.trains:  # type: ignore[attr-defined]
+        return []
+    return [f"{setting}: {kind} = {default}" for setting, kind, default in described(entry)]
 
 
 def _methods() -> list[tuple[str, str]]:
