@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 .PHONY: demo test lint types schema lock clean
 
 demo: $(STAMP)  ## run the demo suite on the embedded model and show the table
-	$(BIN)/unlearnbench run --suite demo
+	$(BIN)/unlearnbench run --suite demo >/dev/null # it ends with the same table
 	$(BIN)/unlearnbench leaderboard results/demo-v1
 
 test: $(STAMP)  ## run the tests
