@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from unlearnbench import record
 from unlearnbench.cli import main
+from unlearnbench.digest import weights_digest
+from unlearnbench.model import Model
 
 QUICK = ["--facts", "sports:athletes-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
 KILLER = '''
@@ -255,6 +258,42 @@ def test_a_device_that_is_not_there_is_found_before_any_run(
 ) -> None:
     assert run("--methods", "none", "--device", "warp9", "-o", "out") == 5
     assert "cannot be loaded on warp9" in capsys.readouterr().err
+
+
+def test_a_folder_of_any_architecture_runs_through_and_nothing_outside_the_localization_changes(
+    run: Callable[..., int], model: Model, saved: Callable[[Model], Path]
+) -> None:
+    methods = "none,full_finetune,attribution_patching,random_mlps"
+    before = model.tensor_digests()
+
+    code = run(
+        *("--model", "hf", "--model_args", f"pretrained={saved(model)}", "--retain_text", "world"),
+        *("--methods", methods, "--method_args", "learning_rate=1e-3", "-o", "out"),
+    )
+
+    found = {one.spec.method.name: one for _, one in record.records(Path("out"))}
+    assert code == 0
+    assert set(found) == set(methods.split(","))
+    for name, one in found.items():
+        assert one.status == "completed"
+        assert one.weights.base_sha256 == weights_digest(before)
+        assert one.localization.change_outside == 0
+        assert (one.weights.edited_sha256 == one.weights.base_sha256) is (name == "none")
+
+
+def test_a_model_folder_that_lacks_a_tensor_is_refused(
+    run: Callable[..., int], llama: Model, saved: Callable[[Model], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = saved(llama)
+    tensors = load_file(folder / "model.safetensors")
+    save_file(
+        {k: v for k, v in tensors.items() if k != "model.norm.weight"}, folder / "model.safetensors", {"format": "pt"}
+    )
+
+    code = run("--model", "hf", "--model_args", f"pretrained={folder}", "--retain_text", "world", "--methods", "none")
+
+    assert code == 5
+    assert "'model.norm.weight' (1 in all)" in capsys.readouterr().err
 
 
 def test_interrupting_ends_with_130_and_says_how_to_resume(

@@ -32,7 +32,7 @@ def load(located: Located, device: str = "cpu") -> Model:
     if found["missing_keys"]:
         missing = sorted(found["missing_keys"])
         raise MissingPrerequisite(
-            f"{located.source.name} lacks {len(missing)} tensors that its architecture needs, such as {missing[0]!r}",
+            f"{located.source.name} lacks tensors that its architecture needs: {missing[0]!r} ({len(missing)} in all)",
             "download or save the model again",
         )
     if located.device_map is None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from unlearnbench import record as records
 from unlearnbench.aggregate import mean_over_clusters
+from unlearnbench.change import change_by_component, finite, localization_result
 from unlearnbench.digest import weights_digest
 from unlearnbench.errors import Diverged, MissingPrerequisite, UnlearnBenchError
 from unlearnbench.facts import FactSet, Split
@@ -136,7 +136,7 @@ class Runner:
                 diverged, history = f"diverged: {error}", error.history
             edited = model.tensor_digests()
             self._refuse_escape(edited, where, cell)
-            change = _change(model, where, copies)
+            moved = change_by_component(model, where, copies)
             after = self._retain_loss()
             broken = diverged or self._collapse(before, after)
             if broken is None:
@@ -156,8 +156,8 @@ class Runner:
                 status="completed" if reason is None else "invalid",
                 invalid_reason=reason,
                 metrics=results,
-                retain_loss={"before": _finite(before), "after": _finite(after)},
-                localization=_localized(model, where, change),
+                retain_loss={"before": finite(before), "after": finite(after)},
+                localization=localization_result(model, where, moved),
                 weights=records.WeightsResult(
                     base_sha256=weights_digest(self._digests),
                     edited_sha256=weights_digest(edited),
@@ -274,35 +274,3 @@ def _results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Ro
             )
         )
     return found
-
-
-def _change(model: Model, where: Localization, copies: Mapping[str, Tensor]) -> dict[str, float | None]:
-    """‖Δθ‖ per component, and of all other localized tensors under `other`."""
-    owner = {name: c.name for c in model.components.values() for name in c.parameters}
-    squares: dict[str, list[float]] = {}
-    for name in sorted(where.tensors):
-        difference = (model.parameters[name].detach() - copies[name]).double().square().sum().item()
-        squares.setdefault(owner.get(name, "other"), []).append(difference)
-    return {component: _finite(_norm(values)) for component, values in squares.items()}
-
-
-def _norm(squares: Sequence[float]) -> float:
-    return math.sqrt(math.fsum(squares)) if all(map(math.isfinite, squares)) else math.inf
-
-
-def _localized(model: Model, where: Localization, change: Mapping[str, float | None]) -> records.LocalizationResult:
-    size = model.size(where.tensors)
-    return records.LocalizationResult(
-        components=list(where.components),
-        scores=dict(where.scores),
-        tensors=sorted(where.tensors),
-        parameters=size,
-        share_of_blocks=size / model.block_size,
-        change_by_component=dict(change),
-        change_inside=_finite(_norm([math.inf if value is None else value**2 for value in change.values()])),
-        change_outside=0.0,  # by digest: anything else raises `Escaped`
-    )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -1,0 +1,44 @@
+"""How far an edit moved the weights, and where."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from unlearnbench.localization import Localization
+from unlearnbench.model import Model
+from unlearnbench.record import LocalizationResult
+
+
+def change_by_component(model: Model, where: Localization, copies: Mapping[str, Tensor]) -> dict[str, float | None]:
+    """‖Δθ‖ per component, and of all other localized tensors under `other`."""
+    owner = {name: c.name for c in model.components.values() for name in c.parameters}
+    squares: dict[str, list[float]] = {}
+    for name in sorted(where.tensors):
+        difference = (model.parameters[name].detach() - copies[name]).double().square().sum().item()
+        squares.setdefault(owner.get(name, "other"), []).append(difference)
+    return {component: finite(_norm(values)) for component, values in squares.items()}
+
+
+def _norm(squares: Sequence[float]) -> float:
+    return math.sqrt(math.fsum(squares)) if all(map(math.isfinite, squares)) else math.inf
+
+
+def localization_result(model: Model, where: Localization, change: Mapping[str, float | None]) -> LocalizationResult:
+    """What a record says about where a method was allowed to write, and how much it wrote there."""
+    size = model.size(where.tensors)
+    return LocalizationResult(
+        components=list(where.components),
+        scores=dict(where.scores),
+        tensors=sorted(where.tensors),
+        parameters=size,
+        share_of_blocks=size / model.block_size,
+        change_by_component=dict(change),
+        change_inside=finite(_norm([math.inf if value is None else value**2 for value in change.values()])),
+        change_outside=0.0,  # by digest: anything else raises `Escaped`
+    )
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where JSON has no word for it."""
+    return value if math.isfinite(value) else None
