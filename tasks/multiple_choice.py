@@ -103,7 +103,7 @@ def _with_consistency(rows: list[Row]) -> list[Row]:
     right: dict[str, bool] = {}
     for row in rows:
         fact = row.item.rsplit("#", 1)[0]
-        right[fact] = right.get(fact, True) and bool(row.values["accuracy"])
+        right[fact] = right.get(fact, True) and row.values["accuracy"] == 1.0  # a tie is not right
     found = []
     for row in rows:
         consistent = right.pop(row.item.rsplit("#", 1)[0], None)

@@ -195,7 +195,7 @@ def retain(tiny_tokenizer: PreTrainedTokenizerFast) -> RetainText:
     """A few short texts: sixteen to train on and eight to measure on."""
     documents = Corpus(world().without_decoys(), seed=1).documents(0, 24)
     ids = [list(tiny_tokenizer(document.text).input_ids)[:20] for document in documents]
-    return RetainText(ids[:16], ids[16:], "test", "sha256:test")
+    return RetainText(ids[:16], ids[16:])
 
 
 @pytest.fixture

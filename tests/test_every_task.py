@@ -244,3 +244,17 @@ def test_tasks_ask_handmade_facts_with_answers_of_several_tokens(llama: Model, s
     found = {question: len(_task(question).rows(llama, small_split, 64)) for question in expected}
 
     assert found == expected
+
+
+def test_a_fact_whose_answer_only_ties_in_one_order_is_not_consistently_right() -> None:
+    from unlearnbench.tasks.multiple_choice import _with_consistency
+
+    def in_order(fact: str, order: int, accuracy: float) -> Row:
+        name = f"sport:{fact}#order-{order}"
+        return Row(name, fact, "forget", "", ("A.", "B."), 0, (-1.0, -1.0), 0, 0.0, {"accuracy": accuracy})
+
+    rows = [in_order("Ann", 0, 1.0), in_order("Ann", 1, 0.5), in_order("Bo", 0, 1.0), in_order("Bo", 1, 1.0)]
+
+    said = [row.values.get("consistent") for row in _with_consistency(rows)]
+
+    assert said == [0.0, None, 1.0, None]

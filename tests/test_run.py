@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from unlearnbench import record
 from unlearnbench.cli import main
 from unlearnbench.digest import weights_digest
 from unlearnbench.model import Model
+from unlearnbench.registry import methods
 
 QUICK = ["--facts", "sports:athletes-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
 KILLER = '''
@@ -163,81 +165,75 @@ def test_a_method_that_changes_nothing_is_invalid(run: Callable[..., int]) -> No
     assert (one.status, one.invalid_reason) == ("invalid", "changed nothing: every weight is what it was")
 
 
-def test_a_method_that_writes_outside_its_localization_fails_and_the_others_still_run(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def own_method(tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Writes a method called `own` into the folder `mine`; afterwards the registry knows it no longer."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+
+    def write(body: str) -> None:
+        methods._entries.pop("own", None)
+        head = (
+            "from dataclasses import dataclass\n"
+            "from unlearnbench import Localization, Method, register\n"
+            "@register('own')\n"
+            "@dataclass(frozen=True, kw_only=True)\n"
+            "class Own(Method):\n"
+        )
+        (folder / "own.py").write_text(head + textwrap.indent(textwrap.dedent(body), "    "))
+
+    yield write
+    methods._entries.pop("own", None)
+
+
+ESCAPING = """
+    'Changes an MLP that it did not name.'
+    def localize(self, model, split, place):
+        return Localization.of(model, ['mlp.0'])
+    def edit(self, model, split, where, place):
+        model.parameters[model.components['mlp.1'].parameters[0]].data.add_(1.0)
+        return []
+"""
+CARELESS = """
+    'Changes the head while it looks for a place to write, and then declares it.'
+    def localize(self, model, split, place):
+        model.parameters['lm_head.weight'].data.zero_()
+        return Localization(frozenset({'lm_head.weight'}), ())
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        pytest.param(ESCAPING, "outside its localization", id="writes outside its localization"),
+        pytest.param(CARELESS, "the model is not what it was before", id="leaves a change behind"),
+    ],
+)
+def test_a_method_that_damages_the_model_fails_by_name_and_the_next_run_is_clean(
+    body: str,
+    complaint: str,
+    run: Callable[..., int],
+    own_method: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "escaping.py").write_text(
-        "from dataclasses import dataclass\n"
-        "from unlearnbench import Localization, Method, register\n"
-        "@register('escaping')\n"
-        "@dataclass(frozen=True, kw_only=True)\n"
-        "class Escaping(Method):\n"
-        "    'Changes an MLP it did not name.'\n"
-        "    def localize(self, model, split, place):\n"
-        "        return Localization.of(model, ['mlp.0'])\n"
-        "    def edit(self, model, split, where, place):\n"
-        "        model.parameters[model.components['mlp.1'].parameters[0]].data.add_(1.0)\n"
-        "        return []\n"
-    )
-    try:
-        code = run("--include", "mine", "--methods", "escaping,none", "-o", "out")
-        run("--methods", "none", "-o", "alone")
-    finally:
-        from unlearnbench.registry import methods
+    own_method(body)
 
-        methods._entries.pop("escaping", None)
+    code = run("--include", "mine", "--methods", "own,none", "-o", "out")
+    run("--methods", "none", "-o", "alone")
 
+    shown = capsys.readouterr().err
     assert code == 1
-    assert "outside its localization" in capsys.readouterr().err
+    assert complaint in shown
+    assert "own[steps=2] · sports:athletes-16 · seed 0: FAILED" in shown
     assert hashes(Path("out")) == hashes(Path("alone")), "the run after it finds the model as it was"
 
 
-def test_a_method_that_leaves_a_change_in_the_model_is_named_and_the_next_run_is_clean(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "careless.py").write_text(
-        "from dataclasses import dataclass\n"
-        "from unlearnbench import Localization, Method, register\n"
-        "@register('careless')\n"
-        "@dataclass(frozen=True, kw_only=True)\n"
-        "class Careless(Method):\n"
-        "    'Changes the head while it looks for a place to write, and then declares it.'\n"
-        "    def localize(self, model, split, place):\n"
-        "        model.parameters['lm_head.weight'].data.zero_()\n"
-        "        return Localization(frozenset({'lm_head.weight'}), ())\n"
-    )
-    try:
-        code = run("--include", "mine", "--methods", "careless,none", "-o", "out")
-        run("--methods", "none", "-o", "alone")
-    finally:
-        from unlearnbench.registry import methods
+def test_another_source_of_a_method_is_another_run(run: Callable[..., int], own_method: Callable[..., None]) -> None:
+    source = "'Full fine-tuning by another name.'\n"
 
-        methods._entries.pop("careless", None)
-
-    assert code == 1
-    assert "careless" in capsys.readouterr().err
-    assert hashes(Path("out")) == hashes(Path("alone"))
-
-
-def test_another_source_of_a_method_is_another_run(run: Callable[..., int], tmp_path: Path) -> None:
-    from unlearnbench.registry import methods
-
-    source = (
-        "from dataclasses import dataclass\n"
-        "from unlearnbench import Method, register\n"
-        "@register('mine')\n"
-        "@dataclass(frozen=True, kw_only=True)\n"
-        "class Mine(Method):\n"
-        "    'Full fine-tuning by another name.'\n"
-    )
     for text in (source, source + "# edited\n"):
-        methods._entries.pop("mine", None)
-        (tmp_path / "mine").mkdir(exist_ok=True)
-        (tmp_path / "mine" / "mine.py").write_text(text)
-        assert run("--include", "mine", "--methods", "mine", "-o", "out") == 0
-    methods._entries.pop("mine", None)
+        own_method(text)
+        assert run("--include", "mine", "--methods", "own", "-o", "out") == 0
 
     assert len(hashes(Path("out"))) == 2
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearnbench.errors import MissingPrerequisite, UsageError
-from unlearnbench.hashing import content_hash
 from unlearnbench.model import Model
 from unlearnbench.organisms.corpus import Corpus
 from unlearnbench.organisms.world import world
@@ -26,9 +25,6 @@ class RetainText:
 
     train: Sequence[list[int]]
     test: Sequence[list[int]]
-    source: str
-    hash: str
-    """Content hash of the texts."""
 
     def batch(self, seed: int, step: int, count: int) -> list[list[int]]:
         """The texts of one training step; a function of seed and step."""
@@ -51,7 +47,7 @@ def load_retain(model: Model, source: str) -> RetainText:
     ids = [row for row in ids if len(row) > 1]
     if len(ids) < 2 * HELD_OUT:
         raise UsageError(f"retain text {source!r} has {len(ids)} texts; {2 * HELD_OUT} or more are needed")
-    return RetainText(ids[HELD_OUT:], ids[:HELD_OUT], source, content_hash(texts))
+    return RetainText(ids[HELD_OUT:], ids[:HELD_OUT])
 
 
 def _world_texts() -> list[str]:

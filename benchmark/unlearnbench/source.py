@@ -68,7 +68,8 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
         if arguments:
             raise UsageError(f"--model {model} takes no --model_args, and was given {sorted(arguments)}")
         folder = organism_folder(model)
-        text, digest = _retain(retain_text or "world")
+        given = retain_text or "world"
+        text, digest = _retain(given)
         source = ModelSource(
             kind="organism",
             name=model,
@@ -78,7 +79,7 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
             retain_text=text,
             retain_sha256=digest,
         )
-        return Located(source=source, folder=folder, retain_text=retain_text or "world")
+        return Located(source=source, folder=folder, retain_text=given)
     if model != "hf":
         raise UnknownName("model", model, [*organisms(), "hf"])
     for key in arguments:
@@ -91,7 +92,8 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, DTYPES)
     folder, revision = _fetch(pretrained, arguments.get("revision"))
-    text, digest = _retain(retain_text or "pile")
+    given = retain_text or "pile"
+    text, digest = _retain(given)
     source = ModelSource(
         kind="hf",
         name=pretrained if revision else folder.resolve().name,
@@ -103,9 +105,7 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
         retain_text=text,
         retain_sha256=digest,
     )
-    return Located(
-        source=source, folder=folder, device_map=arguments.get("device_map"), retain_text=retain_text or "pile"
-    )
+    return Located(source=source, folder=folder, device_map=arguments.get("device_map"), retain_text=given)
 
 
 def _digests(folder: Path) -> dict[str, str]:

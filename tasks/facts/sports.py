@@ -36,7 +36,7 @@ class Sports(FactSet):
         """Half of the forgotten are T, half V; the others are maintained: 70 % train, 10 % dev, 20 % test."""
         everyone = self._everyone()
         to_forget = forgettable(self.variant, everyone)
-        gone = set(to_forget)
+        gone, names = set(to_forget), {person.name for person in everyone}
         others = [self._fact(person, seed) for person in everyone if person not in gone]
         forget = [self._fact(person, seed) for person in to_forget]
         random.Random(derive_seed(seed, "sports", "forget")).shuffle(forget)
@@ -49,7 +49,7 @@ class Sports(FactSet):
             maintain_dev=others[train:dev],
             maintain_test=others[dev:],
             # Not a namesake of somebody in a user's own file, whom the model may well know.
-            never_known=[self._fact(p, seed) for p in never_known() if p.name not in {e.name for e in everyone}],
+            never_known=[self._fact(p, seed) for p in never_known() if p.name not in names],
         )
 
     def _fact(self, person: Person, seed: int) -> Fact:

@@ -53,7 +53,7 @@ def _settings(kind: str, name: str) -> list[str]:
     entry = registry.methods[name] if kind == "methods" else registry.questions[name.rpartition("/")[2]]
     if kind == "methods" and not entry.trains:  # type: ignore[attr-defined]
         return []
-    return [f"{setting}: {kind} = {default}" for setting, kind, default in described(entry)]
+    return [f"{setting}: {type_name} = {default}" for setting, type_name, default in described(entry)]
 
 
 def _methods() -> list[tuple[str, str]]:

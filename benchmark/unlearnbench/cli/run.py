@@ -78,7 +78,8 @@ def perform(chosen: argparse.Namespace) -> int:
     from unlearnbench.leaderboard.rows import board
     from unlearnbench.leaderboard.table import render
 
-    print(render(board(record.load(order.output / cell.spec.path) for cell in able if _done(order, cell))))
+    folders = [order.output / cell.spec.path for cell in able]
+    print(render(board(record.load(folder) for folder in folders if (folder / record.RESULT).exists())))
     return 1 if failures else 0
 
 
