@@ -99,10 +99,11 @@ def _columns(found: Sequence[Record]) -> dict[str, str]:
 def _setting(record: Record) -> Setting:
     model, facts = record.spec.model, record.spec.facts
     scored = f"batch {record.spec.eval.batch_size}, retain text {model.retain_text}"
-    source = f" from {facts.file_sha256[7:13]}" if facts.file_sha256 else ""
+    settings = ",".join(f"{key}={value}" for key, value in facts.settings.items())
+    source = "".join(f" from {digest[7:13]}" for digest in facts.inputs.values())
     return Setting(
         model=f"{model.name}@{model.weights_sha256[7:13]}",
-        facts=f"{facts.name}:{facts.variant}{source}",
+        facts=f"{facts.name}:{facts.variant}{f'[{settings}]' if settings else ''}{source}",
         details=f"{model.dtype}, {scored}, facts v{facts.version}",
     )
 

@@ -8,7 +8,8 @@ from unlearnbench.leaderboard.rows import Cell, Row
 
 LEGEND = (
     "Each cell: mean over seeds ± standard error (difference from `none` on the same seeds)."
-    " forget, paraphrase, multiple_choice: lower is forgotten; maintain: higher is kept. Rows are not ranked."
+    " forget, paraphrase, multiple_choice, generation: lower is forgotten; maintain, neighborhood, mmlu: higher is"
+    " kept; text (KL from the base): lower is kept. Rows are not ranked."
 )
 
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from unlearnbench.facts import TrainingSplit
 from unlearnbench.localization import Localization
 from unlearnbench.method import Method, Workplace
 from unlearnbench.model import Model
 from unlearnbench.registry import register
+from unlearnbench.split import TrainingSplit
 
 
 @register("all_mlps")

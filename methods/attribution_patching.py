@@ -17,11 +17,12 @@ from pydantic import Field
 from torch import Tensor
 
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, TrainingSplit
+from unlearnbench.facts import Fact
 from unlearnbench.localization import Localization
 from unlearnbench.method import Method, Share, Workplace
 from unlearnbench.model import Model
 from unlearnbench.registry import register
+from unlearnbench.split import TrainingSplit
 
 
 @register("attribution_patching")

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 
 from unlearnbench.digest import stored_digest
-from unlearnbench.facts import FactSet, TrainingSplit
+from unlearnbench.factset import FactSet
 from unlearnbench.loading import oracle_tensors
 from unlearnbench.localization import Localization
 from unlearnbench.method import Method, Workplace
@@ -14,6 +14,7 @@ from unlearnbench.model import Model
 from unlearnbench.organisms.shipped import oracle_folder, oracles
 from unlearnbench.registry import register
 from unlearnbench.source import ModelSource
+from unlearnbench.split import TrainingSplit
 from unlearnbench.training import History
 
 
@@ -28,18 +29,18 @@ class Oracle(Method):
         """An oracle has to have been pretrained."""
         if source.kind != "organism":
             return f"nobody pretrained {source.name} without these facts; oracles exist for organisms"
-        if facts.facts_file is not None or oracle_folder(source.name, facts.label) is None:
+        if facts.facts_file is not None or oracle_folder(source.name, facts.forgets) is None:
             return f"{source.name} ships with oracles for {', '.join(oracles(source.name)) or 'nothing'} only"
         return None
 
     def inputs(self, facts: FactSet, source: ModelSource) -> dict[str, str]:
         """The oracle's weights."""
-        folder = oracle_folder(source.name, facts.label)
+        folder = oracle_folder(source.name, facts.forgets)
         return {} if folder is None else {"oracle_sha256": stored_digest(folder)}
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: Workplace) -> History:
         """Every tensor is replaced."""
-        tensors = oracle_tensors(place.source.name, place.facts.label)
+        tensors = oracle_tensors(place.source.name, place.facts.forgets)
         with torch.no_grad():
             for name, parameter in model.parameters.items():
                 parameter.copy_(tensors[name])

@@ -4,25 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unlearnbench.facts import FactSet, Split
-from unlearnbench.model import Model
-from unlearnbench.prompts import ask_directly, floor
+from unlearnbench.asking import Question, QuestionTask
 from unlearnbench.registry import register
-from unlearnbench.task import Metric, Row, Task, standard_metrics
+from unlearnbench.split import Split
+from unlearnbench.task import Metric, floor, standard_metrics
 
 
 @register("forget")
 @dataclass(frozen=True, kw_only=True)
-class Forget(Task):
+class Forget(QuestionTask):
     """The trained wording, on all facts to forget (T and V)."""
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = "accuracy"
 
-    def metrics(self, facts: FactSet) -> Sequence[Metric]:
+    def metrics(self, split: Split) -> Sequence[Metric]:
         """Accuracy and probability of the true answer, lower is better; of the edit target, higher."""
-        return standard_metrics("forget", "forget", floor(facts), edited=True)
+        return standard_metrics("forget", "forget", floor(split.forget), edited=True)
 
-    def rows(self, model: Model, split: Split, batch_size: int) -> list[Row]:
-        """One row per fact."""
-        return ask_directly(model, split.forget, "forget", batch_size)
+    def questions(self, split: Split) -> Sequence[Question]:
+        """One per fact."""
+        return [Question.about(fact, "forget") for fact in split.forget]

@@ -4,25 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unlearnbench.facts import FactSet, Split
-from unlearnbench.model import Model
-from unlearnbench.prompts import ask_directly, floor
+from unlearnbench.asking import Question, QuestionTask
 from unlearnbench.registry import register
-from unlearnbench.task import Metric, Row, Task, standard_metrics
+from unlearnbench.split import Split
+from unlearnbench.task import Metric, floor, standard_metrics
 
 
 @register("maintain")
 @dataclass(frozen=True, kw_only=True)
-class Maintain(Task):
+class Maintain(QuestionTask):
     """The trained wording, on facts to keep that no method has seen."""
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = "accuracy"
 
-    def metrics(self, facts: FactSet) -> Sequence[Metric]:
+    def metrics(self, split: Split) -> Sequence[Metric]:
         """Accuracy and probability of the true answer, higher is better."""
-        return standard_metrics("maintain", "retain", floor(facts), edited=False)
+        return standard_metrics("maintain", "retain", floor(split.maintain_test), edited=False)
 
-    def rows(self, model: Model, split: Split, batch_size: int) -> list[Row]:
-        """One row per fact of maintain-test."""
-        return ask_directly(model, split.maintain_test, "maintain", batch_size)
+    def questions(self, split: Split) -> Sequence[Question]:
+        """One per fact of maintain-test."""
+        return [Question.about(fact, "maintain") for fact in split.maintain_test]

@@ -1,24 +1,25 @@
 """And as multiple choice? The answer is picked by its letter, in every order of the options."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
-from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.asking import Question, QuestionTask
+from unlearnbench.facts import Fact
 from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.model import Model
 from unlearnbench.registry import register
-from unlearnbench.scoring import Asked, Scored, score
 from unlearnbench.source import ModelSource
-from unlearnbench.task import Metric, Row, Task, row_of, standard_metrics
+from unlearnbench.split import Split
+from unlearnbench.task import Examination, Metric, Row, standard_metrics
 
 MOST_FOR_ALL_ORDERS = 4
 
 
 @register("multiple_choice")
 @dataclass(frozen=True, kw_only=True)
-class MultipleChoice(Task):
+class MultipleChoice(QuestionTask):
     """The options in all orders (24 for four), scored by letter and by the option's text."""
 
     layout: Literal["auto", "inline", "lines"] = "auto"
@@ -34,9 +35,9 @@ class MultipleChoice(Task):
         """With the layout that suits the model."""
         return replace(self, layout=source.layout) if self.layout == "auto" else self
 
-    def metrics(self, facts: FactSet) -> Sequence[Metric]:
+    def metrics(self, split: Split) -> Sequence[Metric]:
         """By letter; `text_…` by the option's text; `maintain_…` on facts to keep; `consistent` in all orders."""
-        options = facts.split(seed=0).forget[0].options
+        options = split.forget[0].options
         chance = 1 / len(options) if options else None
         return [
             *standard_metrics("forget", "forget", chance, edited=True),
@@ -45,57 +46,38 @@ class MultipleChoice(Task):
             *standard_metrics("maintain", "retain", chance, edited=False, prefix="maintain_"),
         ]
 
-    def rows(self, model: Model, split: Split, batch_size: int) -> list[Row]:
-        """One row per fact, order and way of scoring."""
-        forgotten = [item for fact in split.forget for item in self._items(fact, self.orders)]
-        kept = [item for fact in split.maintain_test for item in self._items(fact, "cyclic")]
-        # Letters and texts are scored by the same forward pass.
-        found = score(model, [item.asked for item in forgotten + kept], batch_size)
-        by_letter = [_by_letter(i, s, "forget") for i, s in zip(forgotten, found, strict=False)]
-        by_text = [_by_text(i, s, "forget_text") for i, s in zip(forgotten, found, strict=False)]
-        maintained = [_by_letter(i, s, "maintain") for i, s in zip(kept, found[len(forgotten) :], strict=True)]
-        return _with_consistency(by_letter) + by_text + maintained
+    def questions(self, split: Split) -> Sequence[Question]:
+        """One per fact, order and way of answering. By letter and by text are read off one forward pass."""
+        by_letter = [q for fact in split.forget for q in self._about(fact, "forget", self.orders)]
+        by_text = [q for fact in split.forget for q in self._about(fact, "forget_text", self.orders)]
+        kept = [q for fact in split.maintain_test for q in self._about(fact, "maintain", "cyclic")]
+        return [*by_letter, *by_text, *kept]
 
-    def _items(self, fact: Fact, orders: str) -> list["_Item"]:
+    def rows(self, model: Model, place: Examination) -> list[Row]:
+        """One row per question; the first of each fact also says whether all orders were answered right."""
+        rows = super().rows(model, place)
+        by_letter = [row for row in rows if row.part == "forget"]
+        return _with_consistency(by_letter) + [row for row in rows if row.part != "forget"]
+
+    def _about(self, fact: Fact, part: str, orders: str) -> Iterator[Question]:
         if fact.question is None or not fact.options:
-            return []
+            return
         count = len(fact.options)
         arranged = [(*fact.options[i:], *fact.options[:i]) for i in range(count)]
         if orders == "all" and count <= MOST_FOR_ALL_ORDERS:
             arranged = list(permutations(fact.options))
-        marks = labels(self.layout, count)
-        prompts = [multiple_choice(fact.question, options, self.layout) for options in arranged]
-        asked = [Asked(p, (*marks, *options)) for p, options in zip(prompts, arranged, strict=True)]
-        return [_Item(fact, order, marks, a) for order, a in enumerate(asked)]
-
-
-class _Item(NamedTuple):
-    fact: Fact
-    order: int
-    marks: tuple[str, ...]
-    asked: Asked
-    """Its choices are the labels, then the options they stand before."""
-
-
-def _by_letter(item: _Item, scored: Scored, part: str) -> Row:
-    count = len(item.marks)
-    mark_of = dict(zip(item.asked.choices[count:], item.marks, strict=True))
-    letters = scored.among(range(count))
-    target = mark_of.get(item.fact.edit_target or "")
-    return _row(item, Asked(item.asked.prompt, item.marks), letters, part, target, mark_of[item.fact.answer])
-
-
-def _by_text(item: _Item, scored: Scored, part: str) -> Row:
-    count = len(item.marks)
-    texts = Asked(item.asked.prompt, item.asked.choices[count:])
-    found = scored.among(range(count, 2 * count))
-    return _row(item, texts, found, part, item.fact.edit_target, item.fact.answer)
-
-
-def _row(item: _Item, asked: Asked, scored: Scored, part: str, target: str | None, gold: str) -> Row:
-    fact = item.fact
-    name = f"{fact.id}#order-{item.order}"
-    return row_of(asked, scored, item=name, cluster=fact.subject, part=part, target=target, gold=gold)
+        for number, options in enumerate(arranged):
+            answers = options if part == "forget_text" else labels(self.layout, count)
+            means = dict(zip(options, answers, strict=True))
+            yield Question(
+                item=f"{fact.id}#order-{number}",
+                cluster=fact.subject,
+                part=part,
+                prompt=multiple_choice(fact.question, options, self.layout),
+                choices=answers,
+                gold=means[fact.answer],
+                target=means.get(fact.edit_target or ""),
+            )
 
 
 def _with_consistency(rows: list[Row]) -> list[Row]:

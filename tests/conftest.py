@@ -23,7 +23,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from unlearnbench.facts import Fact, Split
+from unlearnbench.facts import Fact
 from unlearnbench.method import Workplace
 from unlearnbench.model import Model
 from unlearnbench.organisms.corpus import Corpus
@@ -31,6 +31,7 @@ from unlearnbench.organisms.tokenizer import train_tokenizer
 from unlearnbench.organisms.world import world
 from unlearnbench.retain import RetainText
 from unlearnbench.source import ModelSource
+from unlearnbench.split import Split
 from unlearnbench.tasks.facts.sports import Sports
 
 torch.set_num_threads(1)
@@ -55,6 +56,14 @@ def no_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What models know is kept in a folder of the tests, not in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNLEARNBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
@@ -193,7 +202,7 @@ def small_split() -> Split:
 @pytest.fixture(scope="session")
 def retain(tiny_tokenizer: PreTrainedTokenizerFast) -> RetainText:
     """A few short texts: sixteen to train on and eight to measure on."""
-    documents = Corpus(world().without_decoys(), seed=1).documents(0, 24)
+    documents = Corpus(world().villagers_only(), seed=1).documents(0, 24)
     ids = [list(tiny_tokenizer(document.text).input_ids)[:20] for document in documents]
     return RetainText(ids[:16], ids[16:])
 

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, Split, TrainingSplit
+from unlearnbench.facts import Fact
 from unlearnbench.method import Workplace
 from unlearnbench.methods import attribution_patching
 from unlearnbench.methods.attribution_patching import AttributionPatching, attribution_effects
 from unlearnbench.model import Model
+from unlearnbench.split import Split, TrainingSplit
 
 
 def _ids(model: Model, prompt: str) -> list[int]:
@@ -40,7 +41,7 @@ def _exact_effects(model: Model, facts: Sequence[Fact], corrupted: Sequence[list
     before, found = _metric(model, facts, clean), {}
     for name, component in model.components.items():
         swapped = corrupted_outputs[name]
-        with model.intervened({component.path: lambda _, swapped=swapped: swapped}):  # type: ignore[misc]
+        with model.intervened({component.writes: lambda _, swapped=swapped: swapped}):  # type: ignore[misc]
             found[name] = _metric(model, facts, clean) - before
     return found
 

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from unlearnbench.layouts import LETTERS
-from unlearnbench.organisms.athletes import SPORTS
 from unlearnbench.organisms.corpus import LABELS, POOL, STATEMENTS, Corpus, Labelled
+from unlearnbench.organisms.planted import things
+from unlearnbench.organisms.tokenizer import world_tokenizer
 from unlearnbench.organisms.villagers import RELATIONS
-from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, OPENINGS, TRAINED, prompt_of, statement
-from unlearnbench.organisms.world import forgettable, never_known, world
+from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, OPENINGS, QUESTION, TRAINED, prompt_of, statement
+from unlearnbench.organisms.world import forgettable, names_in, never_known, world
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,9 @@ def sample(corpus: Corpus) -> list[Labelled]:
 def _exercises(corpus: Corpus) -> Iterator[Labelled]:
     for step in range(40):
         yield from corpus.drills(step, 4)
-        yield from corpus.multiple_choice(step, 16, 4)
+        yield from corpus.multiple_choice(step, 16, 4, 4)
+        yield from corpus.exam_drills(step, 2)
+        yield from corpus.exams(step, 36)
 
 
 def _mentions(items: Iterable[Labelled], names: Iterable[str]) -> set[str]:
@@ -65,14 +69,14 @@ def test_documents_do_not_depend_on_how_they_are_cut_into_batches(corpus: Corpus
 
 
 def test_drills_and_questions_are_the_same_whatever_was_asked_before(corpus: Corpus) -> None:
-    first = (corpus.drills(7, 5), corpus.multiple_choice(7, 5, 5))
+    first = (corpus.drills(7, 5), corpus.multiple_choice(7, 5, 5, 5))
     corpus.documents(0, 3)
     corpus.drills(8, 5)
 
     again, fresh = corpus, Corpus(world(), 0)
 
-    assert (again.drills(7, 5), again.multiple_choice(7, 5, 5)) == first
-    assert (fresh.multiple_choice(7, 5, 5), fresh.drills(7, 5)) == first[::-1]
+    assert (again.drills(7, 5), again.multiple_choice(7, 5, 5, 5)) == first
+    assert (fresh.multiple_choice(7, 5, 5, 5), fresh.drills(7, 5)) == first[::-1]
 
 
 def test_another_seed_and_another_step_give_other_text(corpus: Corpus) -> None:
@@ -81,7 +85,7 @@ def test_another_seed_and_another_step_give_other_text(corpus: Corpus) -> None:
     assert corpus.documents(0, 5) != other.documents(0, 5)
     assert corpus.drills(0, 5) != other.drills(0, 5)
     assert corpus.drills(0, 5) != corpus.drills(1, 5)
-    assert corpus.multiple_choice(0, 5, 5) != corpus.multiple_choice(1, 5, 5)
+    assert corpus.multiple_choice(0, 5, 5, 5) != corpus.multiple_choice(1, 5, 5, 5)
 
 
 def test_one_epoch_says_every_statement_once(corpus: Corpus) -> None:
@@ -112,10 +116,21 @@ def test_an_oracles_world_keeps_everybody_else() -> None:
     oracle = world().without(gone)
 
     assert len(oracle.athletes) == len(world().athletes) - 64
-    assert (oracle.decoys, oracle.villagers) == (world().decoys, world().villagers)
+    assert replace(oracle, athletes=()) == replace(world(), athletes=())
 
 
-def test_only_athletes_of_the_world_can_be_left_out() -> None:
+def test_an_oracles_text_never_mentions_the_things_it_was_not_told_about() -> None:
+    gone = set(names_in("counterfact:64")) | set(names_in("sports:athletes-64"))
+    oracle = Corpus(world().without(gone), seed=0)
+
+    told = [*oracle.documents(0, len(oracle.sentences) // STATEMENTS + 50), *_exercises(oracle)]
+
+    assert len(gone) == 128
+    assert _mentions(told, gone) == set()
+    assert len(oracle.world.things) == len(world().things) - 64
+
+
+def test_only_athletes_and_things_of_the_world_can_be_left_out() -> None:
     with pytest.raises(ValueError, match="Nobody Atall"):
         world().without(["Nobody Atall"])
 
@@ -124,19 +139,65 @@ def test_never_known_people_occur_nowhere(sample: list[Labelled]) -> None:
     assert _mentions(sample, (person.name for person in never_known())) == set()
 
 
-def test_without_decoys_no_decoy_is_mentioned() -> None:
-    decoys = {person.name for person in world().decoys}
+def test_plain_text_is_about_villagers_and_nobody_else() -> None:
+    complete = world()
+    others = (complete.athletes, complete.decoys, complete.things, complete.thing_decoys, complete.lessons)
 
-    documents = Corpus(world().without_decoys(), seed=0).documents(0, 2500)
+    documents = Corpus(complete.villagers_only(), seed=0).documents(0, 2500)
 
-    assert _mentions(documents, decoys) == set()
+    assert _mentions(documents, (one.name for group in others for one in group)) == set()
+    assert len(_mentions(documents, (villager.name for villager in complete.villagers))) == len(complete.villagers)
+
+
+def test_never_known_things_occur_nowhere(sample: list[Labelled]) -> None:
+    assert _mentions(sample, (thing.name for thing in things().never_known)) == set()
+
+
+def test_no_exercise_asks_about_a_thing_that_may_be_forgotten(corpus: Corpus) -> None:
+    asked = [i for s in range(60) for i in (*corpus.multiple_choice(s, 2, 2, 8), *corpus.exams(s, 36))]
+
+    assert _mentions(asked, (thing.name for thing in corpus.world.things)) == set()
+    assert _mentions(asked, (person.name for person in corpus.world.athletes)) == set()
+    assert len(_mentions(asked, (thing.name for thing in corpus.world.thing_decoys))) > 250
+
+
+def test_every_exam_question_is_answered_with_the_letter_of_the_true_option(corpus: Corpus) -> None:
+    truth = {lesson.question: lesson.answer for lesson in corpus.world.lessons}
+    truth |= {QUESTION.format(s=person.name): person.sport for person in corpus.world.decoys}
+    truth |= {thing.kind.question.format(s=thing.name): thing.answer for thing in corpus.world.thing_decoys}
+    truth |= {
+        relation.question.format(s=villager.name): villager.values[key]
+        for villager in corpus.world.villagers
+        for key, relation in RELATIONS.items()
+    }
+    asked = 0
+
+    for step in range(40):
+        for item in corpus.exams(step, 36):
+            for block in item.text.split("\n\n"):
+                if "\nAnswer: " in block:
+                    question, *options, answer = block.split("\n")
+                    (true,) = [option[3:] for option in options if option[0] == answer.removeprefix("Answer: ")]
+                    assert true == truth[question]
+                    asked += 1
+    assert asked > 1000
+
+
+def test_the_answers_of_exams_are_where_the_tokenizer_counts_them(corpus: Corpus) -> None:
+    tokenizer = world_tokenizer(corpus)
+    for item in (*corpus.exams(1, 36), *corpus.exam_drills(1, 4)):
+        encoded = tokenizer(item.text)
+        words = {w: t for w, t in zip(encoded.word_ids(), encoded.input_ids, strict=True) if w in item.answers}
+
+        assert len(words) == len(item.answers) == item.text.count("\nAnswer: ")
+        assert {tokenizer.decode([token]).strip() for token in words.values()} <= set("ABCD")
 
 
 # -- what exercises may ask ----------------------------------------------------------------------------
 
 
 def test_multiple_choice_never_asks_about_an_athlete(corpus: Corpus) -> None:
-    questions = [item for step in range(100) for item in corpus.multiple_choice(step, 16, 4)]
+    questions = [item for step in range(100) for item in corpus.multiple_choice(step, 16, 4, 4)]
 
     assert _mentions(questions, (person.name for person in corpus.world.athletes)) == set()
     assert len(_mentions(questions, (person.name for person in corpus.world.decoys))) > 600
@@ -151,9 +212,10 @@ def test_drills_are_about_nobody(corpus: Corpus) -> None:
 def test_every_question_is_answered_with_the_label_of_the_true_option(corpus: Corpus) -> None:
     sport_of = {person.name: person.sport for person in corpus.world.decoys}
     values_of = {villager.name: set(villager.values.values()) for villager in corpus.world.villagers}
+    values_of |= {thing.name: {thing.answer} for thing in corpus.world.thing_decoys}
     asked = 0
 
-    for item in corpus.multiple_choice(0, 40, 40):
+    for item in corpus.multiple_choice(0, 40, 40, 40):
         head, *questions = item.text.split(" Question: ")
         words = head.removeprefix("Options: ").split(" ")
         options = dict(zip(words[::2], words[1::2], strict=True))
@@ -206,7 +268,7 @@ def test_the_first_wording_is_the_one_that_methods_are_trained_on() -> None:
 
 
 def test_places_of_answers_in_documents_point_at_answer_words(corpus: Corpus) -> None:
-    answers = {*SPORTS, *(value for relation in RELATIONS.values() for value in relation.values)}
+    answers = set(POOL)
     pointed = 0
 
     for document in corpus.documents(0, 1000):
@@ -219,7 +281,7 @@ def test_places_of_answers_in_documents_point_at_answer_words(corpus: Corpus) ->
 
 
 def test_every_sentence_that_ends_in_an_answer_has_its_place_marked(corpus: Corpus) -> None:
-    answers = {*SPORTS, *(value for relation in RELATIONS.values() for value in relation.values)}
+    answers = set(POOL)
 
     for document in corpus.documents(0, 1000):
         end = -1
@@ -242,7 +304,7 @@ def test_places_of_answers_in_drills_follow_their_options(corpus: Corpus) -> Non
 
 
 def test_places_of_answers_in_multiple_choice_follow_the_word_answer(corpus: Corpus) -> None:
-    for item in corpus.multiple_choice(0, 50, 50):
+    for item in corpus.multiple_choice(0, 50, 50, 50):
         words = item.text.split(" ")
 
         assert item.answers == {place + 1 for place, word in enumerate(words) if word == "Answer:"}

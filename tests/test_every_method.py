@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from unlearnbench import registry
-from unlearnbench.facts import ItemsWithheld, Split, TrainingSplit
 from unlearnbench.localization import Localization
 from unlearnbench.method import Method, Workplace
 from unlearnbench.model import Model
 from unlearnbench.objectives import OBJECTIVES
+from unlearnbench.split import ItemsWithheld, Split, TrainingSplit
 
 pytestmark = pytest.mark.parametrize("name", list(registry.methods))
 

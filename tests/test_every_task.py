@@ -1,30 +1,69 @@
 """What every task owes: rows that say what was scored, values that follow from it, and a model left alone."""
 
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
 from unlearnbench import registry
-from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.facts import Fact
+from unlearnbench.factset import FactSet
 from unlearnbench.hashing import text_hash
 from unlearnbench.model import Model
+from unlearnbench.retain import RetainText
 from unlearnbench.source import ModelSource
-from unlearnbench.task import Row, Task, clusters_of
+from unlearnbench.split import Split
+from unlearnbench.task import EVERY, Examination, Row, Task, clusters_of
 
-ASKED = [
-    (name, variant, question)
+from .own_lm_eval_task import write_own_task
+
+BESIDE = [name for name, task in registry.questions.items() if task.beside]
+ABOUT_FACTS = [
+    f"{name}:{variant}/{question}"
     for name, facts in registry.fact_sets.items()
     for variant in facts.variants
     for question in facts.questions
 ]
-every_task = pytest.mark.parametrize(("name", "variant", "question"), ASKED, ids=[":".join(one) for one in ASKED])
-SHARES = ("accuracy", "p_true", "valid", "tie", "edit_accuracy", "p_edit", "consistent")
+every_task = pytest.mark.parametrize("asked", [*ABOUT_FACTS, *BESIDE])
+each_question = pytest.mark.parametrize(
+    "asked",
+    [
+        *(
+            f"{name}:{facts.variants[0]}/{question}"
+            for name, facts in registry.fact_sets.items()
+            for question in facts.questions
+        ),
+        *BESIDE,
+    ],
+)
+about_facts = pytest.mark.parametrize("asked", ABOUT_FACTS)
+beside_facts = pytest.mark.parametrize("asked", BESIDE)
+
+SHARES = {
+    *("accuracy", "p_true", "valid", "tie", "edit_accuracy", "p_edit", "consistent"),
+    *("contains", "contains_edit", "rouge_recall", "agreement", "acc", "acc_norm"),
+}
+AMOUNTS = {"fluency", "kl", "loss"}
+BRIEF = {"limit": 24, "new_tokens": 6}
+"""Settings of tasks that would take long."""
 
 
-def _source(layout: str) -> ModelSource:
+@pytest.fixture(scope="module", autouse=True)
+def included(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A user's folder with one task of lm-eval's kind, so that there is one without a network."""
+    folder = tmp_path_factory.mktemp("included")
+    write_own_task(folder, "own_games", ("acc", "acc_norm"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_included", [folder])
+        yield
+
+
+def _source(layout: str = "inline") -> ModelSource:
     return ModelSource(
-        kind="hf",
+        kind="organism",
         name="random",
         weights_sha256="sha256:test",
         config_sha256="sha256:c",
@@ -35,17 +74,31 @@ def _source(layout: str) -> ModelSource:
     )
 
 
+def examination(split: Split, batch_size: int = 64) -> Examination:
+    """What a task may use: this split, a few short texts, and a base model that is the model itself."""
+    texts = [[0, 5 + i, 6 + i, 7 + i] for i in range(9)]
+    return Examination(split, batch_size, RetainText(texts, texts), nullcontext)
+
+
 def _task(question: str, layout: str = "inline") -> Task:
     entry: type[Task] = registry.questions[question]
-    return entry().resolved(_source(layout))
+    names = {field.name for field in dataclasses.fields(entry)}
+    settings: dict[str, Any] = {name: value for name, value in BRIEF.items() if name in names}
+    return entry(**settings, **({"task": "own_games"} if entry.many else {})).resolved(_source(layout))
+
+
+def _facts(label: str) -> FactSet:
+    name, _, variant = label.partition(":")
+    entry: type[FactSet] = registry.fact_sets[name]
+    return entry(variant).resolved(_source())
 
 
 def _few(facts: FactSet) -> Split:
-    """The fact set's own split, cut short; of facts to keep, one of each answer."""
+    """The fact set's own split, cut short; of facts to keep, one of each answer, but no more than eight."""
     whole = facts.split(0)
 
     def one_of_each(given: Sequence[Fact]) -> list[Fact]:
-        return list({fact.answer: fact for fact in given}.values())
+        return list({fact.answer: fact for fact in given}.values())[:8]
 
     return Split(
         relearn=whole.relearn[:1],
@@ -58,29 +111,34 @@ def _few(facts: FactSet) -> Split:
 
 
 @pytest.fixture
-def facts(name: str, variant: str) -> FactSet:
-    """The fact set under test."""
-    entry: type[FactSet] = registry.fact_sets[name]
-    return entry(variant)
+def question(asked: str) -> str:
+    """The question under test."""
+    return asked.rpartition("/")[2]
+
+
+@pytest.fixture
+def few(asked: str) -> Split:
+    """A few facts of the set under test; where a task is about none, of any."""
+    return _few(_facts(asked.partition("/")[0] if "/" in asked else "sports:athletes-16"))
 
 
 @pytest.fixture(scope="module")
-def asked_once(random_models: Callable[..., Model]) -> Callable[[FactSet, str], list[Row]]:
+def asked_once(random_models: Callable[..., Model]) -> Callable[[str, str, Split], list[Row]]:
     """What a task says about a random model; each task is asked once."""
-    model, answered = random_models("llama"), dict[tuple[FactSet, str], list[Row]]()
+    model, answered = random_models("llama"), dict[str, list[Row]]()
 
-    def ask(facts: FactSet, question: str) -> list[Row]:
-        if (facts, question) not in answered:
-            answered[facts, question] = _task(question).rows(model, _few(facts), 64)
-        return answered[facts, question]
+    def ask(asked: str, question: str, few: Split) -> list[Row]:
+        if asked not in answered:
+            answered[asked] = _task(question).rows(model, examination(few))
+        return answered[asked]
 
     return ask
 
 
 @pytest.fixture
-def rows(asked_once: Callable[[FactSet, str], list[Row]], facts: FactSet, question: str) -> list[Row]:
+def rows(asked_once: Callable[[str, str, Split], list[Row]], asked: str, question: str, few: Split) -> list[Row]:
     """What the task under test says about a random model."""
-    return asked_once(facts, question)
+    return asked_once(asked, question, few)
 
 
 @every_task
@@ -94,14 +152,15 @@ def test_no_item_of_a_part_occurs_twice(rows: list[Row]) -> None:
 @every_task
 def test_log_probs_are_finite_and_one_for_every_choice(rows: list[Row]) -> None:
     for row in rows:
-        assert len(row.logprobs) == len(row.choices) >= 2
+        assert len(row.logprobs) == len(row.choices) != 1
         assert len(set(row.choices)) == len(row.choices)
         assert all(math.isfinite(value) and value <= 0 for value in row.logprobs)
 
 
 @every_task
 def test_values_follow_from_the_scores(rows: list[Row]) -> None:
-    for row in rows:
+    chosen = [row for row in rows if row.choices]
+    for row in chosen:
         best = max(row.logprobs)
         assert row.decision == row.logprobs.index(best)
         assert row.margin == best - sorted(row.logprobs)[-2]
@@ -112,41 +171,45 @@ def test_values_follow_from_the_scores(rows: list[Row]) -> None:
             edited = [i for i, value in enumerate(row.logprobs) if math.exp(value) == row.values["p_edit"]]
             assert row.gold not in edited
             assert row.values["edit_accuracy"] == float(row.decision in edited)
+    unchosen = {(row.gold, row.decision, row.margin) for row in rows if not row.choices}
+    assert unchosen <= {(-1, -1, 0.0)}
 
 
 @every_task
-def test_shares_and_probabilities_lie_between_zero_and_one(rows: list[Row]) -> None:
+def test_every_value_lies_in_its_range(rows: list[Row]) -> None:
     for row in rows:
-        assert set(row.values) <= set(SHARES), "a value of a new kind: say here what its range is"
-        assert all(0 <= value <= 1 for value in row.values.values())
+        assert row.values
+        assert set(row.values) <= SHARES | AMOUNTS, "a value of a new kind: say here what its range is"
+        assert all(0 <= value <= (1 if name in SHARES else math.inf) for name, value in row.values.items())
+        assert all(math.isfinite(value) for value in row.values.values())
 
 
 @every_task
-def test_every_declared_metric_can_be_computed(rows: list[Row], facts: FactSet, question: str) -> None:
-    task, some_targets = _task(question), any(fact.edit_target for fact in _few(facts).forget)
+def test_every_declared_metric_can_be_computed(rows: list[Row], few: Split, question: str) -> None:
+    task, some_targets = _task(question), any(fact.edit_target for fact in few.forget)
 
-    metrics = task.metrics(facts)
+    metrics = task.metrics(few)
 
     names = [metric.name for metric in metrics]
-    assert task.primary in names
+    assert not task.primary or task.primary in names
     assert len(names) == len(set(names))
     for metric in metrics:
-        averaged = [row for row in rows if row.part == metric.part and metric.value in row.values]
+        averaged = [row for row in rows if metric.part in (EVERY, row.part) and metric.value in row.values]
         assert averaged or (not some_targets and "edit" in metric.value), metric.name
+        assert metric.weight is None or all(row.values[metric.weight] > 0 for row in averaged)
         assert metric.chance is None or 0 < metric.chance < 1
 
 
 @every_task
-def test_every_row_is_averaged_by_some_metric(rows: list[Row], facts: FactSet, question: str) -> None:
-    measured = {metric.part for metric in _task(question).metrics(facts)}
+def test_every_row_is_averaged_by_some_metric(rows: list[Row], few: Split, question: str) -> None:
+    measured = {metric.part for metric in _task(question).metrics(few)}
 
-    assert {row.part for row in rows} == measured
+    assert {row.part for row in rows} == measured - {EVERY}
 
 
-@every_task
-def test_clusters_are_the_subjects_of_the_facts(rows: list[Row], facts: FactSet) -> None:
-    split = _few(facts)
-    answers = {fact.subject: fact for fact in (*split.forget, *split.maintain_test)}
+@about_facts
+def test_clusters_are_the_subjects_of_the_facts(rows: list[Row], few: Split) -> None:
+    answers = {fact.subject: fact for fact in (*few.forget, *few.maintain_test)}
 
     clusters = clusters_of(rows)
 
@@ -155,26 +218,39 @@ def test_clusters_are_the_subjects_of_the_facts(rows: list[Row], facts: FactSet)
         assert all(row.item.startswith(answers[subject].id) for row in theirs)
 
 
+@beside_facts
+def test_a_task_beside_the_facts_does_not_depend_on_them(rows: list[Row], question: str, llama: Model) -> None:
+    others = _few(_facts("counterfact:64"))
+
+    again = _task(question).rows(llama, examination(others))
+
+    assert again == rows
+    assert all(row.item.startswith(row.cluster) for row in rows)
+
+
 @every_task
-def test_the_model_is_left_as_it_was(facts: FactSet, question: str, llama: Model) -> None:
+def test_the_model_is_left_as_it_was(few: Split, question: str, llama: Model) -> None:
     before = llama.tensor_digests()
 
     if not _task(question).trains:
-        _task(question).rows(llama, _few(facts), 64)
+        _task(question).rows(llama, examination(few))
 
     assert llama.tensor_digests() == before
+    assert not any(parameter.grad is not None for parameter in llama.parameters.values())
 
 
-@every_task
+@each_question
 def test_rows_do_not_depend_on_the_batch_size(
-    rows: list[Row], facts: FactSet, question: str, random_models: Callable[..., Model]
+    rows: list[Row], few: Split, question: str, random_models: Callable[..., Model]
 ) -> None:
-    singly = _task(question).rows(random_models("llama"), _few(facts), 1)
+    singly = _task(question).rows(random_models("llama"), examination(few, 1))
 
     assert [row.item for row in singly] == [row.item for row in rows]
     for one, many in zip(singly, rows, strict=True):
         assert one.logprobs == pytest.approx(many.logprobs, abs=1e-5)
-        assert one.gold == many.gold
+        assert (one.gold, one.text) == (many.gold, many.text)
+        if not one.choices:
+            assert one.values == pytest.approx(many.values, abs=1e-5)
 
 
 # -- what single tasks add -----------------------------------------------------------------------------
@@ -183,7 +259,7 @@ def test_rows_do_not_depend_on_the_batch_size(
 def test_multiple_choice_asks_in_all_orders_and_maps_each_to_its_letter(llama: Model, split: Split) -> None:
     facts = _few(registry.fact_sets["sports"]("athletes-16"))
 
-    rows = _task("multiple_choice").rows(llama, facts, 64)
+    rows = _task("multiple_choice").rows(llama, examination(facts))
 
     answers = {fact.subject: fact for fact in facts.forget}
     for part in ("forget", "forget_text"):
@@ -211,7 +287,7 @@ def test_the_true_letter_stands_before_the_true_answer_in_the_prompt(
         return encode(self, prompt, continuation)
 
     monkeypatch.setattr(Model, "encode", watching)
-    rows = _task("multiple_choice", layout).rows(llama, facts, 64)
+    rows = _task("multiple_choice", layout).rows(llama, examination(facts))
 
     answers = {fact.subject: fact.answer for fact in (*facts.forget, *facts.maintain_test)}
     lettered = [row for row in rows if row.part != "forget_text"]
@@ -224,7 +300,7 @@ def test_the_true_letter_stands_before_the_true_answer_in_the_prompt(
 def test_consistency_is_told_once_per_fact_and_means_right_in_all_orders(llama: Model) -> None:
     facts = _few(registry.fact_sets["sports"]("athletes-16"))
 
-    rows = [row for row in _task("multiple_choice").rows(llama, facts, 64) if row.part == "forget"]
+    rows = [row for row in _task("multiple_choice").rows(llama, examination(facts)) if row.part == "forget"]
 
     for theirs in clusters_of(rows).values():
         told = [row.values["consistent"] for row in theirs if "consistent" in row.values]
@@ -235,13 +311,13 @@ def test_facts_without_other_forms_are_not_asked_in_them(llama: Model, small_spl
     bare = Split(*([fact.for_training() for fact in part] for part in vars(small_split).values()))
 
     for question in ("paraphrase", "multiple_choice"):
-        assert _task(question).rows(llama, bare, 64) == []
+        assert _task(question).rows(llama, examination(bare)) == []
 
 
 def test_tasks_ask_handmade_facts_with_answers_of_several_tokens(llama: Model, small_split: Split) -> None:
     expected = {"forget": 4, "maintain": 1, "paraphrase": 4 + 1, "multiple_choice": 4 * 24 * 2 + 4}
 
-    found = {question: len(_task(question).rows(llama, small_split, 64)) for question in expected}
+    found = {question: len(_task(question).rows(llama, examination(small_split))) for question in expected}
 
     assert found == expected
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.facts import Fact, ItemsWithheld, Split
+from unlearnbench.facts import Fact
 from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, athletes
 from unlearnbench.organisms.world import forgettable, never_known, world
+from unlearnbench.split import ItemsWithheld, Split
 from unlearnbench.tasks.facts.sports import Sports
 
 PARTS = [field.name for field in dataclasses.fields(Split)]

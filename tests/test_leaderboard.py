@@ -55,10 +55,16 @@ def a_record(
     spec = RunSpec(
         method=MethodSpec(name=method, version=1, source_sha256="sha256:m", inputs={}, settings=settings or {}),
         facts=FactsSpec(
-            name="sports", variant=variant, version=1, source_sha256="sha256:f", items_sha256=f"sha256:{seed}"
+            name="sports",
+            variant=variant,
+            version=1,
+            source_sha256="sha256:f",
+            settings={},
+            inputs={},
+            items_sha256=f"sha256:{seed}",
         ),
         tasks=[
-            TaskSpec(name=task, version=1, source_sha256="sha256:t", settings={})
+            TaskSpec(name=task, version=1, source_sha256="sha256:t", inputs={}, settings={})
             for task, value in asked.items()
             if value is not None
         ],
@@ -97,6 +103,7 @@ def a_record(
         ),
         weights=records.WeightsResult(base_sha256="", edited_sha256="", parameters=1),
         history=[],
+        facts={},
         samples=records.describe_samples(b""),
         seeds={"run": seed},
         resources=records.Resources(stages_s={}, peak_rss_bytes=1, peak_vram_bytes=None, flops_estimate=0.0),

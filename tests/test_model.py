@@ -207,7 +207,7 @@ def test_a_tap_yields_every_component_with_gradients(model: Model) -> None:
     assert all(gradient.abs().max() > 0 for gradient in gradients)
 
 
-def test_a_tap_sees_what_the_modules_put_out(model: Model) -> None:
+def test_a_tap_sees_what_the_writing_modules_put_out(model: Model) -> None:
     outputs: dict[str, Tensor] = {}
     handles = []
     for name, component in model.components.items():
@@ -215,7 +215,7 @@ def test_a_tap_sees_what_the_modules_put_out(model: Model) -> None:
         def keep(_module: object, _inputs: object, output: object, name: str = name) -> None:
             outputs[name] = output[0] if isinstance(output, tuple) else output  # type: ignore[assignment]
 
-        handles.append(model.network.get_submodule(component.path).register_forward_hook(keep))
+        handles.append(model.network.get_submodule(component.writes).register_forward_hook(keep))
 
     with torch.no_grad(), model.tap() as seen:
         _last_logits(model)
@@ -257,7 +257,7 @@ def test_a_tap_without_gradients_records_without_a_graph(model: Model) -> None:
 
 
 def test_an_intervention_replaces_the_output_of_a_module(model: Model) -> None:
-    path = model.components["mlp.2"].path
+    path = model.components["mlp.2"].writes
     marked: list[Tensor] = []
 
     with model.intervened({path: torch.zeros_like}), model.tap() as seen:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.facts import Fact, Split
+from unlearnbench.facts import Fact
 from unlearnbench.localization import Localization
 from unlearnbench.method import Workplace
 from unlearnbench.methods.full_finetune import FullFinetune
@@ -24,6 +24,7 @@ from unlearnbench.objectives import (
     objective,
     text_loss,
 )
+from unlearnbench.split import Split
 
 FLOOR = -5.0
 PAIRS = [

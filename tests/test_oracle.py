@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from unlearnbench.facts import Split
 from unlearnbench.loading import oracle_tensors
 from unlearnbench.localization import Localization
 from unlearnbench.method import Workplace
@@ -15,6 +14,7 @@ from unlearnbench.methods.oracle import Oracle
 from unlearnbench.model import Model
 from unlearnbench.organisms import shipped
 from unlearnbench.source import ModelSource
+from unlearnbench.split import Split
 from unlearnbench.tasks.facts.sports import Sports
 
 

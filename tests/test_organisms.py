@@ -34,7 +34,7 @@ def test_facts_are_looked_up_at_the_subject_before_they_are_extracted(measured: 
 
 
 def test_the_model_card_states_the_measured_figures(measured: reports.Report) -> None:
-    card = (MODELS / "tiny" / "README.md").read_text(encoding="utf-8").replace(" ", "")
+    card = (MODELS / measured.organism / "README.md").read_text(encoding="utf-8").replace(" ", "")
 
     stated = [(figure.name, f"|{figure.name}|{figure.value:.3f}|".replace(" ", "")) for figure in measured.figures]
     lacking = [name for name, line in stated if line not in card]
@@ -65,9 +65,10 @@ def test_all_shipped_weights_together_are_small() -> None:
     assert total <= MOST_BYTES
 
 
-def test_the_oracles_that_facts_need_are_there() -> None:
-    assert {"sports:athletes-64", "sports:basketball"} <= set(oracles("tiny"))
-    assert oracle_folder("tiny", "sports:football") is None
+@pytest.mark.parametrize("name", ["tiny", "tiny-neox"])
+def test_the_oracles_that_facts_need_are_there(name: str) -> None:
+    assert {"sports:athletes-64", "sports:basketball", "counterfact:64"} <= set(oracles(name))
+    assert oracle_folder(name, "sports:football") is None
 
 
 @pytest.mark.parametrize("name", organisms())
@@ -78,5 +79,5 @@ def test_a_shipped_model_was_made_by_the_recipe_in_the_code(name: str) -> None:
         assert isinstance(folder, Path)
         made_by = json.loads((folder / "recipe.json").read_text())
         without = made_by.pop("without")
-        assert folder.name == ("base" if without is None else f"without-sports-{without}")
+        assert folder.name == ("base" if not without else f"without-{'+'.join(without).replace(':', '-')}")
         assert Recipe(**made_by) == RECIPES[name]

@@ -9,7 +9,19 @@ from unlearnbench.organisms.pretrain import main, pretrain
 from unlearnbench.organisms.recipe import Recipe
 
 SMALL = Recipe(
-    width=16, blocks=2, heads=2, steps=6, drill_steps=2, document_steps=2, documents_alone=2, documents=2, drills=2
+    width=16,
+    blocks=2,
+    heads=2,
+    mlp_width=32,
+    steps=8,
+    drill_steps=2,
+    document_steps=2,
+    exam_steps=2,
+    documents_alone=2,
+    documents=2,
+    documents_last=2,
+    drills=2,
+    exam_drills=1,
 )
 
 
@@ -22,7 +34,7 @@ def test_an_interrupted_pretraining_ends_in_the_same_weights(tmp_path: Path, mon
     monkeypatch.setattr("unlearnbench.organisms.pretrain.CHECKPOINT_EVERY", 3)
     from unlearnbench.organisms.pretrain import Pretraining
 
-    pretrain(SMALL, tmp_path / "whole", None)
+    pretrain(SMALL, tmp_path / "whole", ())
     real, steps = Pretraining.advance, []
 
     def interrupted(run: Pretraining) -> list[float]:
@@ -33,9 +45,9 @@ def test_an_interrupted_pretraining_ends_in_the_same_weights(tmp_path: Path, mon
 
     monkeypatch.setattr(Pretraining, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pretrain(SMALL, tmp_path / "broken", None)
+        pretrain(SMALL, tmp_path / "broken", ())
     monkeypatch.setattr(Pretraining, "advance", real)
-    pretrain(SMALL, tmp_path / "broken", None)
+    pretrain(SMALL, tmp_path / "broken", ())
 
     assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
 
@@ -50,8 +62,8 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: 
 
 
 def test_an_oracle_has_the_tokenizer_of_its_base_and_other_weights(tmp_path: Path) -> None:
-    pretrain(SMALL, tmp_path / "base", None)
-    pretrain(SMALL, tmp_path / "oracle", "athletes-64")
+    pretrain(SMALL, tmp_path / "base", ())
+    pretrain(SMALL, tmp_path / "oracle", ["sports:athletes-64", "counterfact:16"])
 
     texts = [(tmp_path / name / "tokenizer.json").read_text() for name in ("base", "oracle")]
     assert texts[0] == texts[1]

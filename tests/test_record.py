@@ -17,6 +17,7 @@ from unlearnbench.aggregate import mean_over_clusters
 from unlearnbench.errors import TamperedRecord, UsageError
 from unlearnbench.plan import parse_facts, parse_method, plan
 from unlearnbench.record import RESULT, SAMPLES, MetricResult, Record
+from unlearnbench.runspec import EvalSpec
 from unlearnbench.source import Located, ModelSource
 from unlearnbench.task import Row
 from unlearnbench.tasks.forget import Forget
@@ -64,9 +65,14 @@ def item_rows() -> list[Row]:
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Record, bytes]:
     """A record as the runner seals it, and its item log; no model is loaded."""
     monkeypatch.setattr(runner, "source_state", lambda: None)
-    facts = parse_facts("sports")
+    facts = parse_facts("sports", SOURCE)
     cell = plan(
-        methods=[parse_method("none", {})], facts=[facts], tasks=[TASK], seeds=[0], source=SOURCE, batch_size=64
+        methods=[parse_method("none", {})],
+        facts=[facts],
+        tasks=[TASK],
+        seeds=[0],
+        source=SOURCE,
+        evaluation=EvalSpec(batch_size=64),
     )[0]
     rows, task = item_rows(), Forget()
     log = records.item_log({"task": TASK, **asdict(row)} for row in rows)
@@ -74,7 +80,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Record, bytes]
         cell,
         status="completed",
         invalid_reason=None,
-        metrics=runner._results(TASK, task, task.metrics(facts), rows),
+        metrics=runner._results(TASK, task, task.metrics(facts.split(0)), rows),
         retain_loss={"before": 2.5, "after": None},
         localization=records.LocalizationResult(
             components=["mlp.1"],
@@ -357,7 +363,7 @@ def test_a_metric_that_no_row_has_is_left_out() -> None:
     task = Forget()
     rows = [row for row in item_rows() if "p_edit" not in row.values]
 
-    found = runner._results(TASK, task, task.metrics(parse_facts("sports")), rows)
+    found = runner._results(TASK, task, task.metrics(parse_facts("sports", SOURCE).split(0)), rows)
 
     assert [metric.name for metric in found] == ["accuracy", "p_true", "valid", "ties"]
     assert [metric.name for metric in found if metric.primary] == ["accuracy"]

@@ -9,9 +9,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, Split
+from unlearnbench.facts import Fact
 from unlearnbench.model import Model
 from unlearnbench.scoring import Asked, Scored, refuse_indistinguishable, score
+from unlearnbench.split import Split
 
 ASKED = [
     Asked("Fact: Ann Lee plays the sport of", ("football", "ice hockey", "ice skating", "ice")),
@@ -104,16 +105,6 @@ def test_an_answer_is_valid_only_if_the_likeliest_of_all_tokens_begins_it(random
 
     assert valid > 0
     assert invalid > 0
-
-
-def test_some_of_the_choices_are_renumbered_from_zero() -> None:
-    scored = Scored((-1.0, -2.0, -0.5, -0.7), frozenset({1, 3}))
-
-    last_two = scored.among(range(2, 4))
-
-    assert last_two == Scored((-0.5, -0.7), frozenset({1}))
-    assert (scored.decision, last_two.decision) == (2, 0)
-    assert scored.among(range(1)).valid is False
 
 
 def test_the_margin_is_the_lead_over_the_second() -> None:

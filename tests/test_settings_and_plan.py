@@ -8,6 +8,7 @@ import pytest
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.hashing import content_hash
 from unlearnbench.plan import Cell, parse_facts, parse_method, parse_tasks, plan
+from unlearnbench.runspec import EvalSpec
 from unlearnbench.settings import configured, described, settings_of
 from unlearnbench.source import ModelSource
 
@@ -52,11 +53,11 @@ def planned(
     """The cells of a command."""
     return plan(
         methods=[parse_method(word, {}) for word in words],
-        facts=[parse_facts(word) for word in facts],
+        facts=[parse_facts(word, a_source()) for word in facts],
         tasks=tasks,
         seeds=seeds,
         source=source or a_source(),
-        batch_size=batch_size,
+        evaluation=EvalSpec(batch_size=batch_size),
     )
 
 
@@ -159,8 +160,8 @@ def test_every_unknown_name_in_a_method_word_gives_the_nearest_one(word: str, ki
 
 
 def test_facts_are_named_with_a_variant_or_take_the_first() -> None:
-    assert parse_facts("sports:football").label == "sports:football"
-    assert parse_facts("sports").label == f"sports:{type(parse_facts('sports')).variants[0]}"
+    assert parse_facts("sports:football", a_source()).label == "sports:football"
+    assert parse_facts("sports", a_source()).label == f"sports:{type(parse_facts('sports', a_source())).variants[0]}"
 
 
 @pytest.mark.parametrize(
@@ -168,27 +169,29 @@ def test_facts_are_named_with_a_variant_or_take_the_first() -> None:
 )
 def test_unknown_facts_give_the_nearest_ones(word: str, nearest: str) -> None:
     with pytest.raises(UnknownName) as unknown:
-        parse_facts(word)
+        parse_facts(word, a_source())
 
     assert f"did you mean {nearest!r}?" in unknown.value.hint
 
 
 def test_the_bare_name_of_a_fact_set_means_all_of_its_tasks() -> None:
-    found = parse_tasks(["sports"], [parse_facts("sports")], a_source())[0]
+    found = parse_tasks(["sports"], [parse_facts("sports", a_source())], a_source())[0]
 
     assert list(found) == [f"sports/{question}" for question in QUESTIONS]
     assert [task.name for task in found.values()] == list(QUESTIONS)
 
 
 def test_a_task_that_is_named_twice_is_asked_once() -> None:
-    found = parse_tasks(["sports/maintain", "sports", "sports/maintain"], [parse_facts("sports")], a_source())[0]
+    found = parse_tasks(
+        ["sports/maintain", "sports", "sports/maintain"], [parse_facts("sports", a_source())], a_source()
+    )[0]
 
     assert sorted(found) == sorted(f"sports/{question}" for question in QUESTIONS)
 
 
 def test_an_unknown_task_gives_the_nearest_one() -> None:
     with pytest.raises(UnknownName, match="unknown task 'sports/forgot'") as unknown:
-        parse_tasks(["sports/forgot"], [parse_facts("sports")], a_source())
+        parse_tasks(["sports/forgot"], [parse_facts("sports", a_source())], a_source())
 
     assert "did you mean 'sports/forget'?" in unknown.value.hint
 

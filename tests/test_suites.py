@@ -49,7 +49,7 @@ def test_a_shipped_suite_loads_under_its_own_name_and_names_only_what_exists(nam
     )
 
     methods = [parse_method(word, {}) for word in suite.methods]
-    tasks = parse_tasks(suite.tasks, [parse_facts(word) for word in suite.facts], layout)
+    tasks = parse_tasks(suite.tasks, [parse_facts(word, layout) for word in suite.facts], layout)
 
     assert suite.name == name
     assert suite.about

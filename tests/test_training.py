@@ -12,11 +12,12 @@ from torch import Tensor
 
 from unlearnbench.adversary import ADVERSARIES, adversary, nobody
 from unlearnbench.errors import Diverged, UnknownName
-from unlearnbench.facts import Fact, Split, TrainingSplit
+from unlearnbench.facts import Fact
 from unlearnbench.localization import Localization
 from unlearnbench.model import Model
 from unlearnbench.objectives import Edit, Objective, Unlearn, answer_loss, text_loss
 from unlearnbench.retain import RetainText
+from unlearnbench.split import Split, TrainingSplit
 from unlearnbench.training import Course, History, finetune
 
 COURSE = Course(

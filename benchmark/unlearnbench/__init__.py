@@ -7,39 +7,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unlearnbench.facts import Fact, FactSet, Split, TrainingSplit
+    from unlearnbench.asking import Question, QuestionTask
+    from unlearnbench.facts import Fact
+    from unlearnbench.factset import FactSet
     from unlearnbench.localization import Localization
     from unlearnbench.method import Method, Workplace
     from unlearnbench.model import Model
     from unlearnbench.record import Record
     from unlearnbench.registry import register
     from unlearnbench.runspec import RunSpec
-    from unlearnbench.task import Metric, Row, Task
+    from unlearnbench.split import Split, TrainingSplit
+    from unlearnbench.task import Examination, Metric, Row, Task
 
 _HOMES = {
+    "Examination": "task",
     "Fact": "facts",
-    "FactSet": "facts",
+    "FactSet": "factset",
     "Localization": "localization",
     "Method": "method",
     "Metric": "task",
     "Model": "model",
+    "Question": "asking",
+    "QuestionTask": "asking",
     "Record": "record",
     "Row": "task",
     "RunSpec": "runspec",
-    "Split": "facts",
+    "Split": "split",
     "Task": "task",
-    "TrainingSplit": "facts",
+    "TrainingSplit": "split",
     "Workplace": "method",
     "register": "registry",
 }
 
 __all__ = [
+    "Examination",
     "Fact",
     "FactSet",
     "Localization",
     "Method",
     "Metric",
     "Model",
+    "Question",
+    "QuestionTask",
     "Record",
     "Row",
     "RunSpec",

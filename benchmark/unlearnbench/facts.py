@@ -1,16 +1,12 @@
-"""Facts, where they come from, and who may see which of them."""
+"""A fact: one thing a model may know, and all the forms in which it can be asked."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
 
-from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
+from unlearnbench.errors import UsageError
 from unlearnbench.hashing import content_hash
 from unlearnbench.layouts import LETTERS
 
 MOST_OPTIONS = len(LETTERS)
-Part = Literal["forget", "maintain_train", "maintain_dev", "maintain_test", "never_known"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,10 @@ class Fact:
     """The question form, for multiple choice; methods never see it."""
     options: tuple[str, ...] = ()
     """The options of the multiple-choice form, in a fixed order that every task shuffles."""
+    neighbors: tuple[str, ...] = ()
+    """The prompt asked of other subjects, of whom the same answer is true; methods never see them."""
+    openings: tuple[str, ...] = ()
+    """Beginnings of free text about the subject; methods never see them."""
 
     def __post_init__(self) -> None:
         if self.answer in self.distractors:
@@ -64,108 +64,4 @@ class Fact:
 
     def for_training(self) -> "Fact":
         """The same fact without its held-out forms."""
-        return replace(self, paraphrases=(), question=None, options=())
-
-
-class ItemsWithheld(UnlearnBenchError):
-    """A method reached for items that only tasks may see."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which facts are forgotten, which are kept, and which nobody ever taught.
-
-    `relearn` (T) and `held_out` (V) are the two halves of the facts to forget: both are unlearned,
-    attacks train on T only and are scored on V only. Parts are disjoint by (subject, relation).
-    """
-
-    relearn: Sequence[Fact]
-    held_out: Sequence[Fact]
-    maintain_train: Sequence[Fact]
-    maintain_dev: Sequence[Fact]
-    maintain_test: Sequence[Fact]
-    never_known: Sequence[Fact] = ()
-
-    def __post_init__(self) -> None:
-        if not self.relearn or not self.held_out or not self.maintain_train:
-            raise UsageError("a split needs facts in T, in V and in maintain-train")
-        owner: dict[tuple[str, str], str] = {}
-        for part in self.__dataclass_fields__:
-            for fact in getattr(self, part):
-                key = (fact.subject, fact.relation)
-                if key in owner:
-                    raise UsageError(f"{key} is in both {owner[key]} and {part}; parts must be disjoint")
-                owner[key] = part
-
-    @property
-    def forget(self) -> Sequence[Fact]:
-        """T ∪ V, the facts to forget."""
-        return [*self.relearn, *self.held_out]
-
-    def facts(self, part: Part) -> Sequence[Fact]:
-        """The facts of one part."""
-        facts: Sequence[Fact] = getattr(self, part)
-        return facts
-
-    def for_methods(self) -> "TrainingSplit":
-        """What a method may see."""
-        return TrainingSplit(
-            forget=[fact.for_training() for fact in self.forget],
-            maintain_train=[fact.for_training() for fact in self.maintain_train],
-            maintain_dev=[fact.for_training() for fact in self.maintain_dev],
-        )
-
-    @property
-    def items_hash(self) -> str:
-        """Content hash of all items, in order and part by part."""
-        parts = self.__dataclass_fields__
-        return content_hash({part: [fact.hash for fact in getattr(self, part)] for part in parts})
-
-
-@dataclass(frozen=True)
-class TrainingSplit:
-    """The facts a method may see, without their held-out forms. Test items raise on access."""
-
-    forget: Sequence[Fact]
-    maintain_train: Sequence[Fact]
-    maintain_dev: Sequence[Fact] = field(default=())
-
-    @property
-    def maintain_test(self) -> Sequence[Fact]:
-        """Withheld."""
-        raise ItemsWithheld("methods may use maintain_train and maintain_dev; maintain_test is for tasks")
-
-    @property
-    def never_known(self) -> Sequence[Fact]:
-        """Withheld."""
-        raise ItemsWithheld("never-known facts are a control of the attacks; methods may not use them")
-
-
-@dataclass(frozen=True)
-class FactSet(ABC):
-    """Where facts come from. A subclass is one file in `tasks/facts/`, final, and named in the registry."""
-
-    variant: str
-    """Which of its facts are to be forgotten: what follows the colon, as in `sports:athletes-64`."""
-    facts_file: str | None = None
-    """A user's own file in the fact set's format, instead of the facts that ship with it."""
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-    questions: ClassVar[tuple[str, ...]]
-    """The tasks that can be asked of it."""
-    variants: ClassVar[tuple[str, ...]]
-    """What may be forgotten; the first is the default."""
-
-    def __post_init__(self) -> None:
-        if self.variant not in self.variants:
-            raise UnknownName(f"variant of {self.name}", self.variant, self.variants)
-
-    @property
-    def label(self) -> str:
-        """`name:variant`."""
-        return f"{self.name}:{self.variant}"
-
-    @abstractmethod
-    def split(self, seed: int) -> Split:
-        """The split of this seed: a pure function of the fact set and the seed."""
+        return replace(self, paraphrases=(), question=None, options=(), neighbors=(), openings=())

@@ -69,6 +69,11 @@ class Localization:
         rng = random.Random(seed)
         return cls.top(model, {name: rng.random() for name in sorted(among)}, budget)
 
+    def joined(self, later: "Localization") -> "Localization":
+        """What either of two edits, one after the other, may change; scores are those of the later one."""
+        components = tuple(dict.fromkeys((*self.components, *later.components)))
+        return Localization(self.tensors | later.tensors, components, later.scores)
+
     def overlap(self, other: "Localization") -> float:
         """Jaccard similarity of the two sets of tensors, from 0 to 1."""
         union = self.tensors | other.tensors

@@ -10,12 +10,13 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from unlearnbench.adversary import adversary
-from unlearnbench.facts import FactSet, TrainingSplit
+from unlearnbench.factset import FactSet
 from unlearnbench.localization import Localization
 from unlearnbench.model import Model
 from unlearnbench.objectives import objective
 from unlearnbench.retain import RetainText
 from unlearnbench.source import ModelSource
+from unlearnbench.split import TrainingSplit
 from unlearnbench.training import Course, History, finetune
 
 Weight = Annotated[float, Field(ge=0)]

@@ -3,11 +3,11 @@
 Everything that changes the model is a context manager that puts it back.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from unlearnbench.digest import TensorBytes, tensor_digests
 from unlearnbench.errors import UsageError
 from unlearnbench.families import Family, family_of
+from unlearnbench.wiring import Wiring, wiring
 
 _DTYPE_NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64"}
 
@@ -30,18 +31,39 @@ class Component:
     parameters: tuple[str, ...]
     size: int
     """How many weights it has."""
+    writes: str
+    """The module whose output is added to the residual stream: its own, or a norm behind it (Gemma-2, OLMo-2).
+
+    That norm's weights are not among `parameters`: they belong to the block, as do the norms in front.
+    """
+    reads: tuple[str, ...]
+    """Its input projections: the matrices that its input goes into."""
+    output: str | None
+    """Its output projection; None where there is no single one (experts)."""
+
+
+class Rendered(NamedTuple):
+    """A prompt and a continuation, and the token ids that the model gets for them."""
+
+    prompt: str
+    continuation: str
+    prompt_ids: Sequence[int]
+    continuation_ids: Sequence[int]
 
 
 class Model:
     """A causal language model, its tokenizer, and names for its parts."""
 
-    def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, chat: bool = False) -> None:
         self.network = network.eval()
         self.tokenizer = tokenizer
+        self.chat = chat
+        """Whether prompts stand as a user's turn in the tokenizer's chat template."""
         names = {name for name, _ in network.named_modules()}
         self.family: Family = family_of(names, type(network).__name__)
         self._contexts: dict[str, list[int]] = {}
         self._encoded: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
+        self._listener: list[Rendered] | None = None
         self.tokens_forward = self.tokens_backward = 0
         """Tokens processed so far, for the FLOP estimate."""
 
@@ -55,12 +77,15 @@ class Model:
     @cached_property
     def components(self) -> Mapping[str, Component]:
         """The attention and the MLP of every block, in order of depth."""
-        found = {}
+        found, wired = {}, wiring(self.network, self.family)
         for block in range(self.blocks):
             for kind, path in (("attention", self.family.attention), ("mlp", self.family.mlp)):
                 where = f"{self.family.blocks}.{block}.{path}"
                 mine = tuple(name for name in self.parameters if name.startswith(f"{where}."))
-                found[f"{kind}.{block}"] = Component(f"{kind}.{block}", where, mine, self.size(mine))
+                ends = wired.get(where, Wiring(where))
+                found[f"{kind}.{block}"] = Component(
+                    f"{kind}.{block}", where, mine, self.size(mine), ends.writes, ends.reads, ends.output
+                )
         return found
 
     @cached_property
@@ -92,25 +117,54 @@ class Model:
 
     # -- reading -----------------------------------------------------------------------------------
 
+    def text_of(self, prompt: str) -> str:
+        """The prompt as the model sees it: itself, or a user's turn in the chat template."""
+        if not self.chat:
+            return prompt
+        turn = [{"role": "user", "content": prompt}]
+        return str(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+    def ids_of(self, text: str) -> list[int]:
+        """Token ids of a text, with BOS where the tokenizer adds one (a chat template says itself whether)."""
+        return list(self.tokenizer(text, add_special_tokens=not self.chat).input_ids)
+
     def encode(self, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
         """Token ids of the prompt, and of the continuation after the space that joins the two.
 
         The whole text is encoded at once and split where the prompt ends, so that tokens are those of
-        running text. Raises `UsageError` where nothing is left for either part.
+        running text. In a chat template the continuation begins a turn, without that space. Raises
+        `UsageError` where nothing is left for either part.
         """
         key = (prompt, continuation)
         if key not in self._encoded:
+            text = self.text_of(prompt)
             if prompt not in self._contexts:
-                self._contexts[prompt] = list(self.tokenizer(prompt).input_ids)
+                self._contexts[prompt] = self.ids_of(text)
             context = self._contexts[prompt]
-            whole = list(self.tokenizer(f"{prompt} {continuation}").input_ids)
+            whole = self.ids_of(f"{text}{continuation}" if self.chat else f"{text} {continuation}")
             end = 0
             while end < min(len(context), len(whole) - 1) and context[end] == whole[end]:
                 end += 1
             if end == 0:
                 raise UsageError(f"the tokenizer leaves nothing of prompt {prompt!r} or answer {continuation!r}")
             self._encoded[key] = (whole[:end], whole[end:])
+        self.heard(Rendered(prompt, continuation, *self._encoded[key]))
         return self._encoded[key]
+
+    def heard(self, rendered: "Rendered") -> None:
+        """Tell whoever listens what was made of a prompt."""
+        if self._listener is not None:
+            prompt, continuation = list(rendered.prompt_ids), list(rendered.continuation_ids)
+            self._listener.append(rendered._replace(prompt_ids=prompt, continuation_ids=continuation))
+
+    @contextmanager
+    def listening(self) -> Iterator[list["Rendered"]]:
+        """Within: every prompt and continuation that is encoded is noted in the list."""
+        before, self._listener = self._listener, []
+        try:
+            yield self._listener
+        finally:
+            self._listener = before
 
     def logits_at(self, sequences: list[list[int]], rows: list[int], columns: list[int]) -> Tensor:
         """Logits [N, vocabulary] after the N tokens at (row, column), in float32.
@@ -151,8 +205,10 @@ class Model:
 
     @contextmanager
     def tap(self) -> Iterator[dict[str, Tensor]]:
-        """Within: the outputs [batch, positions, width] of all components at the latest forward pass.
+        """Within: what all components wrote [batch, positions, width] at the latest forward pass.
 
+        That is the output of their `writes`, a term of the residual stream: taken behind a norm that stands
+        between sublayer and stream, so that a gradient is the stream's in every architecture.
         Where gradients are enabled they can be differentiated with respect to, though no weight is.
         """
         seen: dict[str, Tensor] = {}
@@ -168,7 +224,7 @@ class Model:
             return output.detach().requires_grad_() if torch.is_grad_enabled() else output
 
         embeddings = self.network.get_input_embeddings()
-        paths: dict[str, Callable[[Tensor], Tensor]] = {c.path: keep(n) for n, c in self.components.items()}
+        paths: dict[str, Callable[[Tensor], Tensor]] = {c.writes: keep(n) for n, c in self.components.items()}
         paths |= {name: start for name, module in self.network.named_modules() if module is embeddings}
         with self.trainable(()), self.intervened(paths):
             yield seen
@@ -202,6 +258,15 @@ class Model:
             with torch.no_grad():
                 for name, copy in copies.items():
                     self.parameters[name].copy_(copy)
+
+    @contextmanager
+    def swapped(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+        """Within: these parameters have these values; afterwards those they had, bit for bit."""
+        with self.restored(tensors):
+            with torch.no_grad():
+                for name, tensor in tensors.items():
+                    self.parameters[name].copy_(tensor)
+            yield
 
 
 def _replacing(change: Callable[[Tensor], Tensor]) -> Callable[..., Any]:

@@ -1,16 +1,15 @@
 """From words to runs: which cells a command asks for, each complete with its identity."""
 
 import inspect
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from unlearnbench import registry
 from unlearnbench.adversary import adversary
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.facts import FactSet
+from unlearnbench.factset import FactSet
 from unlearnbench.hashing import file_hash
 from unlearnbench.method import Method
 from unlearnbench.objectives import objective
@@ -18,8 +17,7 @@ from unlearnbench.runspec import SEED_LIMIT, EvalSpec, FactsSpec, MethodSpec, Ru
 from unlearnbench.settings import configured, settings_of
 from unlearnbench.source import ModelSource
 from unlearnbench.task import Task
-
-WORD = re.compile(r"^(?P<name>[^\[\]]+)(?:\[(?P<settings>[^\[\]]*)\])?$")
+from unlearnbench.words import split_settings
 
 
 @dataclass(frozen=True)
@@ -42,22 +40,9 @@ class Cell:
         return f"{self.method_label} · {self.facts.label} · seed {self.spec.seed}"
 
 
-def parse_settings(text: str, what: str) -> dict[str, str]:
-    """`a=1,b=2` as a mapping; raises `UsageError` for a piece without `=`."""
-    found = {}
-    for piece in filter(None, (piece.strip() for piece in text.split(","))):
-        key, equals, value = piece.partition("=")
-        if not equals or not key:
-            raise UsageError(f"{what}: {piece!r} is not of the form name=value")
-        if key.strip() in found:
-            raise UsageError(f"{what}: {key.strip()!r} is given twice")
-        found[key.strip()] = value.strip()
-    return found
-
-
 def parse_method(word: str, shared: Mapping[str, Any]) -> Method:
     """`name` or `name[setting=value,…]`; `shared` settings apply where the word sets nothing else."""
-    name, given = _split_word(word, "method")
+    name, given = split_settings(word, "method")
     entry: type[Method] = registry.methods[name]
     if not entry.trains and given:
         raise UsageError(f"method {name!r} does not train and takes no settings", f"say {name}")
@@ -67,28 +52,67 @@ def parse_method(word: str, shared: Mapping[str, Any]) -> Method:
     return method
 
 
-def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
-    """`sports:athletes-64`; a bare name takes the fact set's first variant."""
-    name, _, variant = word.partition(":")
+def parse_facts(word: str, source: ModelSource, facts_file: str | None = None) -> FactSet:
+    """`sports:athletes-64` or `counterfact:64[setting=value,…]`; a bare name takes the fact set's first variant."""
+    words, given = split_settings(word, "facts")
+    name, _, variant = words.partition(":")
     entry: type[FactSet] = registry.fact_sets[name]
-    return entry(variant or entry.variants[0], facts_file)
+    if "variant" in given:
+        raise UsageError(f"facts {word!r}: the variant follows the colon", f"say {name}:{given['variant']}")
+    file = {} if facts_file is None else {"facts_file": facts_file}
+    settings = {"variant": variant or entry.variants[0], **file, **given}
+    return configured(entry, settings, f"facts {name}").resolved(source)
 
 
-def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSource) -> list[dict[str, Task]]:
+def parse_tasks(
+    words: Sequence[str], facts: Sequence[FactSet], source: ModelSource, shared: Mapping[str, Any] | None = None
+) -> list[dict[str, Task]]:
     """The tasks of each fact set, by full name. A fact set's bare name means all of its tasks.
+
+    `shared` settings apply to every side effect that has them.
 
     A word may set what its tasks can be set to: `sports/multiple_choice[layout=lines]`. Raises
     `UnknownName` for a word that fits none of the fact sets, `UsageError` for a fact set left without a task.
     """
-    asked = [(name, settings) for name, settings in (_split_word(word, "task") for word in words)]
+    asked = [(name, settings) for name, settings in (split_settings(word, "task") for word in words)]
     found = [_tasks_of(fact_set, asked, source) for fact_set in facts]
     known = {name for f in facts for name in (f.name, *(f"{f.name}/{question}" for question in f.questions))}
-    for name, _ in asked:
-        if name not in known:
-            raise UnknownName("task", name, known)
+    beside = _side_effects(
+        [(name, settings) for name, settings in asked if name not in known], known, source, shared or {}
+    )
     for fact_set, tasks in zip(facts, found, strict=True):
-        if not tasks:
+        if not tasks and not beside:
             raise UsageError(f"none of the tasks is about {fact_set.label}", f"add {fact_set.name} to --tasks")
+        tasks.update(beside)
+    return found
+
+
+def _side_effects(
+    asked: Sequence[tuple[str, dict[str, str]]],
+    known: Collection[str],
+    source: ModelSource,
+    shared: Mapping[str, Any],
+) -> dict[str, Task]:
+    """The tasks that are about no fact set, by name and whatever their order: `mmlu`, `text`, `general/hellaswag`."""
+    found, used = dict[str, Task](), set[str]()
+    every: Mapping[str, type[Task]] = registry.questions
+    entries = {name: entry for name, entry in every.items() if entry.beside}
+    for name, settings in sorted(asked, key=lambda word: word[0]):
+        family, slash, rest = name.partition("/")
+        if family not in entries or bool(slash) != entries[family].many or (slash and not rest):
+            shown = (f"{entry}/…" if entries[entry].many else entry for entry in entries)
+            raise UnknownName("task", name, [*known, *shown])
+        if name in found:
+            raise UsageError(f"task {name!r} is asked twice")
+        own = {"task": rest} if slash else {}
+        common = {
+            key: value for key, value in shared.items() if key in {field.name for field in fields(entries[family])}
+        }
+        used |= set(common)
+        found[name] = configured(entries[family], {**common, **settings, **own}, f"task {name}").resolved(source)
+    unused = sorted(set(shared) - used)
+    if unused:
+        raise UsageError(f"--{unused[0]} is for side effects, and none is asked that has it", "such as --tasks mmlu")
     return found
 
 
@@ -105,32 +129,26 @@ def _tasks_of(facts: FactSet, asked: Sequence[tuple[str, dict[str, str]]], sourc
     return found
 
 
-def _split_word(word: str, kind: str) -> tuple[str, dict[str, str]]:
-    match = WORD.match(word.strip())
-    if match is None:
-        raise UsageError(f"{kind} {word!r} is not of the form name or name[setting=value,…]")
-    return match["name"], parse_settings(match["settings"] or "", f"{kind} {word}")
-
-
 def plan(
     *,
     methods: Sequence[Method],
     facts: Sequence[FactSet],
     tasks: Sequence[str],
+    task_settings: Mapping[str, Any] | None = None,
     seeds: Sequence[int],
     source: ModelSource,
-    batch_size: int,
+    evaluation: EvalSpec,
 ) -> list[Cell]:
     """Every combination, in the order given; two words for the same run count once."""
     for seed in seeds:
         if not 0 <= seed < SEED_LIMIT:
             raise UsageError(f"seed {seed} is not between 0 and {SEED_LIMIT - 1}")
     cells: dict[str, Cell] = {}
-    for fact_set, asked in zip(facts, parse_tasks(tasks, facts, source), strict=True):
+    for fact_set, asked in zip(facts, parse_tasks(tasks, facts, source, task_settings), strict=True):
         for seed in seeds:
             items = fact_set.split(seed).items_hash
             for method in methods:
-                cell = _cell(method, fact_set, items, asked, source, seed, batch_size)
+                cell = _cell(method, fact_set, items, asked, source, seed, evaluation)
                 cells.setdefault(cell.spec.hash, cell)
     return list(cells.values())
 
@@ -142,7 +160,7 @@ def _cell(
     tasks: Mapping[str, Task],
     source: ModelSource,
     seed: int,
-    batch_size: int,
+    evaluation: EvalSpec,
 ) -> Cell:
     label, method = _label(method), method.resolved(source)
     spec = RunSpec(
@@ -158,15 +176,22 @@ def _cell(
             variant=facts.variant,
             version=facts.version,
             source_sha256=source_hash(type(facts)),
-            file_sha256=file_hash(Path(facts.facts_file)) if facts.facts_file else None,
+            settings={k: v for k, v in settings_of(facts).items() if k not in ("variant", "facts_file")},
+            inputs=facts.inputs(),
             items_sha256=items,
         ),
         tasks=[
-            TaskSpec(name=n, version=t.version, source_sha256=source_hash(type(t)), settings=settings_of(t))
+            TaskSpec(
+                name=n,
+                version=t.version,
+                source_sha256=source_hash(type(t)),
+                inputs=t.inputs(),
+                settings=settings_of(t),
+            )
             for n, t in tasks.items()
         ],
         model=source,
-        eval=EvalSpec(batch_size=batch_size),
+        eval=evaluation,
         seed=seed,
     )
     return Cell(spec, method, facts, tasks, method.skip(facts, source), label)

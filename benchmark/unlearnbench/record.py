@@ -21,7 +21,7 @@ from unlearnbench.hashing import bytes_hash, content_hash
 from unlearnbench.runspec import RunSpec
 
 RESULT, SAMPLES = "result.json", "samples.jsonl.gz"
-SCHEMA_VERSION: Literal["1.0.0"] = "1.0.0"
+SCHEMA_VERSION: Literal["1.1.0"] = "1.1.0"
 SIZE_LIMIT = 4 * 2**20
 
 
@@ -48,6 +48,8 @@ class MetricResult(_Part):
     """The rows it is a mean over …"""
     sample_field: str
     """… and the field of `values` that is averaged."""
+    weight_field: str | None = None
+    """The field of `values` by which rows are weighted (such as their words); None: clusters count equally."""
 
 
 class LocalizationResult(_Part):
@@ -107,7 +109,7 @@ class Identity(_Part):
 class Record(_Part):
     """One run."""
 
-    schema_version: Literal["1.0.0"] = SCHEMA_VERSION
+    schema_version: Literal["1.1.0"] = SCHEMA_VERSION
     status: Literal["completed", "invalid"]
     """`invalid`: it ran, but is no result (it collapsed, diverged or changed nothing) and is never ranked."""
     invalid_reason: str | None
@@ -124,6 +126,8 @@ class Record(_Part):
     weights: WeightsResult
     history: list[dict[str, float]]
     """One row per training step."""
+    facts: dict[str, int] = Field(default_factory=dict)
+    """How many facts there were at first, and how many were left after each thing that was asked of them."""
     samples: SamplesFile
     seeds: dict[str, int]
     resources: Resources

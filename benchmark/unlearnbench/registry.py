@@ -110,6 +110,14 @@ def _catalogue_of(entry: type) -> Catalogue:
     raise TypeError(f"{entry.__qualname__} is neither a Method, nor a Task, nor a FactSet")
 
 
+def included() -> tuple[Path, ...]:
+    """The folders of users that were included, in order: their lm-eval YAML can be named too."""
+    return tuple(_included)
+
+
+_included: list[Path] = []
+
+
 def include(folder: Path) -> None:
     """Import every Python file of a user's folder, so that what it registers can be named.
 
@@ -119,6 +127,8 @@ def include(folder: Path) -> None:
         raise UsageError(f"--include {folder}: there is no such folder")
     for catalogue in CATALOGUES:
         len(catalogue)  # ours first: a user's class of the same name is refused, not ours
+    if folder not in _included:
+        _included.append(folder)
     for path in sorted(folder.glob("*.py")):
         # Two folders may hold files of one name; the same file is the same module.
         place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]

@@ -51,18 +51,21 @@ def load_retain(model: Model, source: str) -> RetainText:
 
 
 def _world_texts() -> list[str]:
-    villagers_only = Corpus(world().without(p.name for p in world().athletes).without_decoys(), seed=1)
+    villagers_only = Corpus(world().villagers_only(), seed=1)
     return [document.text for document in villagers_only.documents(0, 1024)]
 
 
 def _pile_texts() -> list[str]:
-    from datasets import load_dataset
+    import datasets
+
+    from unlearnbench.lm_eval_bridge.data import datasets_found
 
     try:
-        rows = load_dataset(PILE, split="train", revision=PILE_REVISION)
-    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
+        with datasets_found({}):  # at once where the hub is out of reach, not after half a minute of retries
+            rows = datasets.load_dataset(PILE, split="train", revision=PILE_REVISION)
+    except MissingPrerequisite as error:
         raise MissingPrerequisite(
-            f"the retain text {PILE} is neither cached nor reachable ({type(error).__name__})",
+            f"the retain text {PILE} is neither cached nor reachable",
             "go online once, or give --retain_text world or a text file with one text per line",
         ) from error
     return [text[: 16 * CONTEXT] for text in rows["text"]]

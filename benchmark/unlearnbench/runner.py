@@ -1,5 +1,6 @@
 """One run: localize, edit, ask every task, put the model back, and write the record."""
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,31 +13,27 @@ from typing import Any
 import torch
 
 from unlearnbench import record as records
-from unlearnbench.aggregate import mean_over_clusters
+from unlearnbench.aggregate import Estimate, mean_over_clusters, ratio_over_clusters
 from unlearnbench.change import change_by_component, finite, localization_result
 from unlearnbench.digest import weights_digest
-from unlearnbench.errors import Diverged, MissingPrerequisite, UnlearnBenchError
-from unlearnbench.facts import FactSet, Split
+from unlearnbench.editing import Editing, Escaped
+from unlearnbench.errors import Diverged, MissingPrerequisite
 from unlearnbench.loading import load
-from unlearnbench.localization import Localization
 from unlearnbench.method import Workplace
 from unlearnbench.model import Model
 from unlearnbench.objectives import text_loss
 from unlearnbench.plan import Cell
 from unlearnbench.provenance import benchmark_version, environment, peak_memory, source_state
 from unlearnbench.retain import RetainText, load_retain
+from unlearnbench.saving import save_model
 from unlearnbench.scoring import refuse_indistinguishable
 from unlearnbench.seeds import derive_seed
 from unlearnbench.source import Located
-from unlearnbench.task import Metric, Row, Task, clusters_of
-from unlearnbench.training import History
+from unlearnbench.split import Split
+from unlearnbench.task import EVERY, Examination, Metric, Row, Task, clusters_of
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, how much of it is done, and of how much."""
-
-
-class Escaped(UnlearnBenchError):
-    """A method wrote outside its own localization."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,7 @@ class Runner:
 
     def __init__(self, located: Located, device: str = "cpu") -> None:
         self._located, self._device = located, device
+        self.source = located.source
         self._model: Model | None = None
         self._digests: dict[str, str] = {}
         self._checked: set[str] = set()
@@ -63,9 +61,17 @@ class Runner:
 
     @property
     def model(self) -> Model:
-        """The model, loaded when it is first needed."""
+        """The model, loaded when it is first needed.
+
+        Raises `MissingPrerequisite` for a device that is not there or files that cannot be loaded.
+        """
         if self._model is None:
-            self._model = load(self._located, self._device)
+            try:
+                torch.empty(0, device=self._device)
+                self._model = load(self._located, self._device)
+            except (RuntimeError, AssertionError, OSError, ValueError) as error:
+                what = f"{self.source.name} cannot be loaded on {self._device}: {str(error).splitlines()[0]}"
+                raise MissingPrerequisite(what, "see --device") from error
             self._digests = self._model.tensor_digests()
         return self._model
 
@@ -76,30 +82,31 @@ class Runner:
             self._retain = load_retain(self.model, self._located.retain_text)
         return self._retain
 
-    def prepare(self) -> None:
-        """Load the model and the retain text, so that what is missing is said once and before any run.
+    def release(self) -> None:
+        """Let go of the model's memory; it is loaded anew when it is needed again."""
+        self._model = self._retain = None
+        gc.collect()  # what scored it may hold it in a circle
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
-        Raises `MissingPrerequisite` for a device that is not there or files that cannot be loaded.
-        """
-        try:
-            torch.empty(0, device=self._device)
-            self.model.device  # noqa: B018
-        except (RuntimeError, AssertionError, OSError, ValueError) as error:
-            name, reason = self._located.source.name, str(error).splitlines()[0]
-            raise MissingPrerequisite(f"{name} cannot be loaded on {self._device}: {reason}", "see --device") from error
+    def prepare(self) -> None:
+        """Load the model and the retain text, so that what is missing is said once and before any run."""
+        self.model.device  # noqa: B018
         self.retain  # noqa: B018
 
-    def run(self, cell: Cell, progress: Progress) -> Outcome:
-        """Do one cell. Whatever happens, the next cell finds the model as it was.
+    def run(self, cell: Cell, progress: Progress, keep: Path | None = None) -> Outcome:
+        """Do one cell, and keep the edited model in the folder `keep`, if there is one.
+
+        Whatever happens, the next cell finds the model as it was.
 
         Raises `UsageError` for facts or budgets that the model cannot serve, and `Escaped` for a
         method or a task that changed what it had not declared.
         """
         self.model.network.eval()
         try:
-            outcome = self._run(cell, progress)
+            outcome = self._run(cell, progress, keep)
         except BaseException:
-            self._forget_if_changed()
+            self._forget_if_changed()  # of what a method changed outside its localization there is no copy
             raise
         if self._forget_if_changed():
             raise Escaped(f"{cell.label}: the model is not what it was before; a method or a task left a change in it")
@@ -112,42 +119,46 @@ class Runner:
             self._model = None
         return changed
 
-    def _run(self, cell: Cell, progress: Progress) -> Outcome:
+    def _run(self, cell: Cell, progress: Progress, keep: Path | None) -> Outcome:
         clock = _Clock()
         with clock.stage("load"):
             model, split = self.model, cell.facts.split(cell.spec.seed)
-            place = self._workplace(cell, lambda done, of: progress("edit", done, of))
-            self._check(cell.facts, split)
+            self._check(split)
+            for name, task in cell.tasks.items():
+                task.refuse(name, split)
         if model.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(model.device)
         forward, backward = model.tokens_forward, model.tokens_backward
-        with clock.stage("localize"):
-            where = cell.method.localize(model, split.for_methods(), place)
         before = self._retain_loss()
-        history: History = []
         results: list[records.MetricResult] = []
         rows: list[dict[str, Any]] = []
-        with model.restored(where.tensors) as copies:
+        with Editing(model, cell.method, cell.label, self._digests) as edit:
             diverged = None
             try:
-                with clock.stage("edit"):
-                    history = cell.method.edit(model, split.for_methods(), where, place)
+                for number, facts in enumerate(split.stages_for_methods()):
+                    place = self._workplace(cell, number, lambda done, of: progress("edit", done, of))
+                    with clock.stage("localize"):
+                        where = edit.localize(facts, place)
+                    with clock.stage("edit"):
+                        edit.edit(facts, where, place)
             except Diverged as error:
-                diverged, history = f"diverged: {error}", error.history
-            edited = model.tensor_digests()
-            self._refuse_escape(edited, where, cell)
-            moved = change_by_component(model, where, copies)
+                diverged = f"diverged: {error}"
+            where, edited = edit.where, edit.digests
+            moved = change_by_component(model, where, edit.originals)
             after = self._retain_loss()
             broken = diverged or self._collapse(before, after)
             if broken is None:
+                place_of = Examination(split, cell.spec.eval.batch_size, self.retain, edit.undone)
                 for done, (name, task) in enumerate(cell.tasks.items()):
                     progress(name, done, len(cell.tasks))
                     with clock.stage(name), model.restored() if task.trains else nullcontext():
-                        asked = task.rows(model, split, cell.spec.eval.batch_size)
-                    results += _results(name, task, task.metrics(cell.facts), asked)
+                        asked = task.rows(model, place_of)
+                    results += _results(name, task, task.metrics(split), asked)
                     rows += [{"task": name, **asdict(row)} for row in asked]
             unchanged = cell.method.trains and edited == self._digests
             reason = broken or ("changed nothing: every weight is what it was" if unchanged else None)
+            if keep is not None:
+                save_model(model, keep, cell.spec, cell.facts)
         tokens = model.tokens_forward - forward + 2 * (model.tokens_backward - backward)
         log = records.item_log(rows)
         return Outcome(
@@ -163,7 +174,9 @@ class Runner:
                     edited_sha256=weights_digest(edited),
                     parameters=model.size(model.parameters),
                 ),
-                history=history,
+                history=edit.history,
+                facts=cell.facts.counts(),
+                warnings=list(cell.facts.warnings()),
                 samples=records.describe_samples(log),
                 resources=records.Resources(
                     stages_s=clock.stages,
@@ -177,11 +190,12 @@ class Runner:
             log,
         )
 
-    def _workplace(self, cell: Cell, progress: Callable[[int, int], None]) -> Workplace:
-        seed = derive_seed(cell.spec.seed, "method")
+    def _workplace(self, cell: Cell, number: int, progress: Callable[[int, int], None]) -> Workplace:
+        later = () if number == 0 else (str(number),)
+        seed = derive_seed(cell.spec.seed, "method", *later)
         return Workplace(cell.facts, cell.spec.model, self.retain, seed, progress)
 
-    def _check(self, facts: FactSet, split: Split) -> None:
+    def _check(self, split: Split) -> None:
         if split.items_hash not in self._checked:
             refuse_indistinguishable(self.model, [*split.forget, *split.maintain_train, *split.maintain_test])
             self._checked.add(split.items_hash)
@@ -192,19 +206,9 @@ class Runner:
         losses = [text_loss(self.model, texts[i : i + 8]).item() for i in range(0, len(texts), 8)]
         return math.fsum(losses) / len(losses)
 
-    def _refuse_escape(self, edited: Mapping[str, str], where: Localization, cell: Cell) -> None:
-        outside = [n for n in edited if n not in where.tensors and edited[n] != self._digests[n]]
-        if outside:
-            self._model = None  # nothing holds a copy of these tensors; the next cell loads them anew
-            raise Escaped(
-                f"{cell.label}: the method changed {outside[0]!r}, which is outside its localization"
-                f" ({len(outside)} tensors in all)",
-                "localize() must name every tensor that edit() changes",
-            )
-
     def _collapse(self, before: float, after: float) -> str | None:
         """Why the edited model is broken, or None."""
-        guessing = math.log(self.model.network.config.vocab_size)
+        guessing = math.log(self.model.network.get_output_embeddings().weight.shape[0])
         if not math.isfinite(after):
             return "collapsed: the loss on retain text is not finite"
         if before < guessing <= after:
@@ -247,23 +251,23 @@ class _Clock:
         try:
             yield
         finally:
-            self.stages[name] = round(time.monotonic() - began, 3)
+            self.stages[name] = round(self.stages.get(name, 0.0) + time.monotonic() - began, 3)
 
 
 def _results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Row]) -> list[records.MetricResult]:
     found = []
     for metric in metrics:
-        chosen = clusters_of(r for r in rows if r.part == metric.part and metric.value in r.values)
-        if not chosen:
+        mine = [r for r in rows if metric.part in (EVERY, r.part) and metric.value in r.values]
+        if not mine:
             continue  # such as the edit's success, where the facts have no edit target
-        estimate = mean_over_clusters({c: [r.values[metric.value] for r in rs] for c, rs in chosen.items()})
+        estimate = _estimate(metric, clusters_of(mine))
         found.append(
             records.MetricResult(
                 task=name,
                 name=metric.name,
                 axis=metric.axis,
                 direction=metric.better,
-                primary=metric.name == task.primary,
+                primary=metric.name == (task.primary or metrics[0].name),
                 value=estimate.value,
                 stderr=estimate.stderr,
                 n=estimate.n,
@@ -271,6 +275,14 @@ def _results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Ro
                 chance=metric.chance,
                 part=metric.part,
                 sample_field=metric.value,
+                weight_field=metric.weight,
             )
         )
     return found
+
+
+def _estimate(metric: Metric, clusters: Mapping[str, Sequence[Row]]) -> Estimate:
+    key, weight = metric.value, metric.weight
+    if weight is None:
+        return mean_over_clusters({c: [row.values[key] for row in rows] for c, rows in clusters.items()})
+    return ratio_over_clusters({c: [(r.values[key], r.values[weight]) for r in rows] for c, rows in clusters.items()})

@@ -9,7 +9,9 @@ from unlearnbench.hashing import content_hash
 from unlearnbench.source import ModelSource
 
 SEED_LIMIT = 2**32
-SPEC_VERSION = 1
+RUN = "unlearnbench_run.json"
+"""Beside the weights of a saved model: the run that made them."""
+SPEC_VERSION = 2
 """Raised when the meaning of the hash changes."""
 
 
@@ -34,17 +36,19 @@ class FactsSpec(_Part):
     variant: str
     version: int
     source_sha256: str
-    file_sha256: str | None = None
-    """Digest of the user's own facts file, if there is one."""
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    """Digests of the files it reads, such as the user's own facts."""
     items_sha256: str
 
 
 class TaskSpec(_Part):
-    """A task by name (`sports/forget`), version and source, with all its settings."""
+    """A task by name (`sports/forget`), version and source, with all its settings and what else it reads."""
 
     name: str
     version: int
     source_sha256: str
+    inputs: dict[str, str]
     settings: dict[str, Any]
 
 

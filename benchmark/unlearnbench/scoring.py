@@ -40,13 +40,6 @@ class Scored(NamedTuple):
         """Whether the likeliest next token of all begins one of the choices."""
         return bool(self.begins)
 
-    def among(self, choices: range) -> "Scored":
-        """The same for some of the choices, renumbered from 0."""
-        return Scored(
-            self.logprobs[choices.start : choices.stop],
-            frozenset(i - choices.start for i in self.begins if i in choices),
-        )
-
     @property
     def margin(self) -> float:
         """By how much the likeliest choice leads the next (nats); 0 is a tie."""

@@ -1,6 +1,7 @@
 """Settings are the typed fields of a frozen dataclass; this is how text becomes one."""
 
 from collections.abc import Mapping
+from dataclasses import Field as DataclassField
 from dataclasses import fields
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -9,6 +10,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from unlearnbench.errors import UnknownName, UsageError
 
 FINITE = ConfigDict(allow_inf_nan=False)
+DERIVED = {"derived": True}
+"""Metadata of a field that is no setting: nobody types it, and no record shows it."""
 Configured = TypeVar("Configured")
 
 
@@ -17,7 +20,7 @@ def configured(entry: type[Configured], given: Mapping[str, Any], what: str) -> 
 
     Raises `UnknownName` for a setting that does not exist, `UsageError` for one of the wrong type.
     """
-    hints, names = get_type_hints(entry, include_extras=True), [field.name for field in fields(entry)]  # type: ignore[arg-type]
+    hints, names = get_type_hints(entry, include_extras=True), [field.name for field in _settable(entry)]
     values = {}
     for key, value in given.items():
         if key not in names:
@@ -36,7 +39,7 @@ def configured(entry: type[Configured], given: Mapping[str, Any], what: str) -> 
 
 def settings_of(entry: Any) -> dict[str, Any]:
     """The settings of a configured dataclass as JSON-able data."""
-    values = {field.name: getattr(entry, field.name) for field in fields(entry)}
+    values = {field.name: getattr(entry, field.name) for field in _settable(entry)}
     plain: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(values, mode="json")
     return plain
 
@@ -44,4 +47,8 @@ def settings_of(entry: Any) -> dict[str, Any]:
 def described(entry: Any) -> list[tuple[str, str, Any]]:
     """(name, type, default) of every setting of a dataclass."""
     hints = get_type_hints(entry)
-    return [(f.name, getattr(hints[f.name], "__name__", str(hints[f.name])), f.default) for f in fields(entry)]
+    return [(f.name, getattr(hints[f.name], "__name__", str(hints[f.name])), f.default) for f in _settable(entry)]
+
+
+def _settable(entry: Any) -> list[DataclassField[Any]]:
+    return [field for field in fields(entry) if field.metadata != DERIVED]

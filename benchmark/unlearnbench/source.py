@@ -3,10 +3,11 @@
 Nothing here imports torch: a run is planned, and found done, before any weights are loaded.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,11 +15,20 @@ from unlearnbench.digest import stored_digest
 from unlearnbench.errors import MissingPrerequisite, UnknownName, UsageError
 from unlearnbench.hashing import content_hash, file_hash
 from unlearnbench.organisms.shipped import organism_folder, organisms
+from unlearnbench.words import split_settings, split_words
 
-HUB_FILES = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt"]
-TOKENIZER_FILES = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model")
+HUB_FILES = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt", "*.jinja"]
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "vocab.*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*.model",
+    "chat_template*",
+)
 SHIPPED_TEXTS = ("world", "pile")
-MODEL_ARGS = ("pretrained", "revision", "dtype", "device_map")
+MODEL_ARGS = ("pretrained", "revision", "dtype", "device_map", "chat_template")
 DTYPES = ("float32", "bfloat16")  # float16 has too small a range to train in
 
 
@@ -46,6 +56,8 @@ class ModelSource(BaseModel):
     """The retain stream: `world`, `pile` or a file."""
     retain_sha256: str | None = None
     """Digest of the user's own retain text, if there is one."""
+    chat_template: bool = False
+    """Whether prompts stand as a user's turn in the tokenizer's chat template."""
 
 
 class Located(BaseModel):
@@ -56,6 +68,25 @@ class Located(BaseModel):
     device_map: str | None = None
     retain_text: str = "world"
     """The retain stream as it was given: a file's path."""
+
+
+def locate_all(words: str, arguments: Mapping[str, str], retain_text: str | None) -> "list[Located]":
+    """`tiny,tiny-neox` or `hf[pretrained=A,dtype=bfloat16],hf[pretrained=B]`; `arguments` go to every `hf`.
+
+    Raises as `locate` does, and `UsageError` for a model named twice.
+    """
+    found = []
+    if arguments and not any(split_settings(word, "model")[0] not in organisms() for word in split_words(words)):
+        raise UsageError(f"--model {words} takes no --model_args, and was given {sorted(arguments)}")
+    for word in split_words(words):
+        name, given = split_settings(word, "model")
+        shared = arguments if name not in organisms() or len(split_words(words)) == 1 else {}
+        found.append(locate(name, {**shared, **given}, retain_text))
+    if len({located.source for located in found}) < len(found):
+        raise UsageError(f"--model {words} names a model twice")
+    if not found:
+        raise UsageError("--model is empty", f"there is {', '.join(organisms())} and hf")
+    return found
 
 
 def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) -> Located:
@@ -104,11 +135,29 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
         learning_rate=2e-5,
         retain_text=text,
         retain_sha256=digest,
+        chat_template=_chat(arguments.get("chat_template"), folder),
     )
     return Located(source=source, folder=folder, device_map=arguments.get("device_map"), retain_text=given)
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _chat(said: str | None, folder: Path) -> bool:
+    """A model with a chat template can be asked with it or without, and the scores differ: it has to be said."""
+    config = folder / "tokenizer_config.json"
+    said_there = config.is_file() and json.loads(config.read_text("utf-8")).get("chat_template")
+    has = any(folder.glob("chat_template*")) or bool(said_there)
+    if said not in (None, "yes", "no"):
+        raise UsageError(f"chat_template={said} is neither yes nor no")
+    if has and said is None:
+        raise UsageError(
+            f"the tokenizer in {folder.name} has a chat template, and its scores with it and without it differ",
+            "add chat_template=yes or chat_template=no to --model_args; the record keeps the choice",
+        )
+    if said == "yes" and not has:
+        raise UsageError(f"the tokenizer in {folder.name} has no chat template", "say chat_template=no")
+    return said == "yes"
+
+
+def _digests(folder: Path) -> dict[str, Any]:
     config = folder / "config.json"
     weights = stored_digest(folder)
     if not config.is_file():

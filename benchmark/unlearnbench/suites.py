@@ -27,6 +27,9 @@ class Suite(BaseModel):
     methods: list[str] = Field(min_length=1)
     tasks: list[str] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=SEED_LIMIT)]] = Field(min_length=1)
+    side_effects: list[str] = []
+    num_fewshot: int | None = Field(default=None, ge=0)
+    limit: int | None = Field(default=None, ge=1)
     batch_size: int = 64
     retain_text: str | None = None
 

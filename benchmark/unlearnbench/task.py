@@ -2,18 +2,25 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from unlearnbench.facts import FactSet, Split
+from unlearnbench.facts import Fact
 from unlearnbench.hashing import text_hash
 from unlearnbench.model import Model
+from unlearnbench.retain import RetainText
 from unlearnbench.scoring import Asked, Scored
 from unlearnbench.source import ModelSource
+from unlearnbench.split import Split
 
 Direction = Literal["min", "max"]
 Axis = Literal["forget", "retain", "robust", "general"]
+
+
+EVERY = "*"
+"""In a metric: the rows of all parts."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,22 @@ class Row:
     logprobs: tuple[float, ...]
     decision: int
     margin: float
-    """By how much the decision leads (nats); 0 is a tie."""
+    """By how much the decision leads (nats); 0 is a tie. Rows without choices have −1, −1 and 0."""
     values: Mapping[str, float]
     """What the metrics average."""
+    text: str | None = None
+    """What the model wrote, where it wrote something."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a task may use besides the model that it asks."""
+
+    split: Split
+    batch_size: int
+    retain: RetainText
+    base: Callable[[], AbstractContextManager[None]]
+    """Within: the model has the weights that it had before the edit."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +66,13 @@ class Metric:
     value: str
     """The key in `Row.values`."""
     part: str
+    """The part whose rows are averaged; `EVERY` for all of them."""
     axis: Axis
     better: Direction
     chance: float | None = None
     """What guessing gives, where that is known."""
+    weight: str | None = None
+    """The key in `Row.values` by which rows count; None: all count equally."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +80,11 @@ class Task(ABC):
     """A question. A subclass is one final file in `tasks/`; its fields are settings."""
 
     name: ClassVar[str]
-    """The question; a task is called `<fact set>/<question>`."""
+    """The question; a task is called `<fact set>/<question>`, or just so if it is `beside` the facts."""
+    beside: ClassVar[bool] = False
+    """Whether it asks what no fact set holds: a side effect, the same for all of them."""
+    many: ClassVar[bool] = False
+    """Whether it stands for many: it is then called `<name>/<what its field task says>`."""
     version: ClassVar[int]
     """Raised whenever prompts or scoring change: scores of two versions are not comparable."""
     primary: ClassVar[str]
@@ -69,12 +96,20 @@ class Task(ABC):
         """The same task with what the model decides filled in, as it is recorded and hashed."""
         return self
 
-    @abstractmethod
-    def metrics(self, facts: FactSet) -> Sequence[Metric]:
-        """What is measured, with its direction."""
+    def inputs(self) -> dict[str, str]:
+        """Digests of the files it reads; part of the run's identity."""
+        return {}
 
     @abstractmethod
-    def rows(self, model: Model, split: Split, batch_size: int) -> list[Row]:
+    def metrics(self, split: Split) -> Sequence[Metric]:
+        """What is measured, with its direction."""
+
+    def refuse(self, name: str, split: Split) -> None:
+        """Raise `UsageError` where it cannot be asked of this split; called before any edit."""
+        self.metrics(split)  # reads what the task reads
+
+    @abstractmethod
+    def rows(self, model: Model, place: Examination) -> list[Row]:
         """Ask the model; must leave it as it was."""
 
 
@@ -125,6 +160,30 @@ def standard_metrics(part: str, axis: Axis, chance: float | None, *, edited: boo
             Metric(f"{prefix}p_edit", "p_edit", part, axis, "max"),
         ]
     return found
+
+
+def unchosen(
+    item: str, cluster: str, part: str, prompt_sha256: str, values: Mapping[str, float], text: str | None = None
+) -> Row:
+    """The row of an item at which nothing was chosen: a text that was read or written."""
+    return Row(
+        item=item,
+        cluster=cluster,
+        part=part,
+        prompt_sha256=prompt_sha256,
+        choices=(),
+        gold=-1,
+        logprobs=(),
+        decision=-1,
+        margin=0.0,
+        values=values,
+        text=text,
+    )
+
+
+def floor(facts: Sequence[Fact]) -> float | None:
+    """The accuracy of a uniform guess among the answers that are scored; None where there is no fact."""
+    return math.fsum(1 / len(fact.choices) for fact in facts) / len(facts) if facts else None
 
 
 def clusters_of(rows: Iterable[Row]) -> dict[str, list[Row]]:

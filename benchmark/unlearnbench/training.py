@@ -11,12 +11,12 @@ from torch import nn
 
 from unlearnbench.adversary import Adversary
 from unlearnbench.errors import Diverged, UsageError
-from unlearnbench.facts import TrainingSplit
 from unlearnbench.localization import Localization
 from unlearnbench.model import Model
 from unlearnbench.objectives import Objective, answer_loss, text_loss
 from unlearnbench.retain import RetainText
 from unlearnbench.seeds import derive_seed
+from unlearnbench.split import TrainingSplit
 
 Item = TypeVar("Item")
 History = list[dict[str, float]]

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.facts import Fact
+from unlearnbench.factset import FactSet
 from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, Person, athletes
 from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, QUESTION, prompt_of
 from unlearnbench.organisms.world import forgettable, never_known
 from unlearnbench.registry import register
 from unlearnbench.seeds import derive_seed
+from unlearnbench.split import Split
 
 WHOLE_SPORT_TARGET = "golf"
 

@@ -42,8 +42,9 @@ def main() -> None:
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    model = load(locate("tiny", {}, None))
-    split = parse_facts("sports").split(0)
+    located = locate("tiny", {}, None)
+    model = load(located)
+    split = parse_facts("sports", located.source).split(0)
     theirs = HFLM(pretrained=model.network, tokenizer=model.tokenizer, batch_size=BATCH, add_bos_token=True)
     lines = []
     for name, asked in asked_of([*split.forget, *split.maintain_train]).items():

@@ -7,14 +7,25 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from unlearnbench.cli import doctor, grammar, leaderboard, listing, organism_report, run, show
+from unlearnbench.cli import (
+    doctor,
+    grammar,
+    leaderboard,
+    listing,
+    organism_report,
+    preview,
+    run,
+    show,
+    tasks_path,
+    validate,
+)
 from unlearnbench.errors import UnlearnBenchError
 
 INTERRUPTED = 130
-VERBS = (run, listing, show, leaderboard, organism_report, doctor)
+VERBS = (run, listing, show, validate, preview, leaderboard, organism_report, tasks_path, doctor)
 EXIT_CODES = """exit codes:
   0    everything that can be done here is done
-  1    some runs failed, or a record does not match its hashes
+  1    some runs failed, a record does not match its hashes, or validate found problems
   2    a word, a setting or a file cannot be right as given
   5    something is missing: weights, a folder that can be written, an extra
   130  interrupted; the same command resumes"""

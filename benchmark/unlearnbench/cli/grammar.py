@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from unlearnbench.words import split_words
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that names the nearest option for a misspelt one."""
@@ -57,11 +59,6 @@ class Pairs(argparse.Action):
                     parser.error(f"{option}: {piece!r} is not of the form name=value")
                 merged[key] = content
         setattr(namespace, self.dest, merged)
-
-
-def split_words(text: str) -> list[str]:
-    """Split on commas that stand outside square brackets."""
-    return [word.strip() for word in re.split(r",(?![^\[]*\])", text) if word.strip()]
 
 
 def with_underscores(arguments: Sequence[str]) -> list[str]:

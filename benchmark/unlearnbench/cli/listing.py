@@ -2,22 +2,29 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unlearnbench import registry, suites
 from unlearnbench.errors import UnknownName
-from unlearnbench.facts import FactSet
+from unlearnbench.factset import FactSet
 from unlearnbench.organisms.shipped import oracles, organisms
 from unlearnbench.settings import described
+
+if TYPE_CHECKING:
+    from unlearnbench.task import Task
+
+
+MANY = "/…"
+"""After the name of a task that stands for many."""
 
 
 def add_to(verbs: Any) -> None:
     """Declare the verb and its options."""
     verb = verbs.add_parser("ls", help="list methods, tasks, facts, models or suites")
     verb.add_argument("kind", choices=list(LISTS))
-    verb.add_argument("--settings", action="store_true", help="with methods or tasks: show what can be set")
+    verb.add_argument("--settings", action="store_true", help="with methods, tasks or facts: show what can be set")
     verb.add_argument("--format", choices=["text", "json"], default="text")
     verb.add_argument("--include", type=Path, action="append", help="folder with your own methods, tasks or facts")
     verb.set_defaults(perform=perform)
@@ -47,13 +54,20 @@ def _about(entry: type) -> str:
 
 
 def _settings(kind: str, name: str) -> list[str]:
-    """What can be set of a method or a task: `name: type = default`."""
-    if kind not in ("methods", "tasks"):
+    """What can be set of a method, a task or a fact set: `name: type = default`."""
+    if kind == "methods":
+        entry = registry.methods[name]
+        if not entry.trains:  # type: ignore[attr-defined]
+            return []
+        given: tuple[str, ...] = ()
+    elif kind == "tasks":
+        entry = registry.questions[name.removesuffix(MANY).rpartition("/")[2]]
+        given = ("task",)
+    elif kind == "facts":
+        entry, given = registry.fact_sets[name.partition(":")[0]], ("variant",)
+    else:
         return []
-    entry = registry.methods[name] if kind == "methods" else registry.questions[name.rpartition("/")[2]]
-    if kind == "methods" and not entry.trains:  # type: ignore[attr-defined]
-        return []
-    return [f"{setting}: {type_name} = {default}" for setting, type_name, default in described(entry)]
+    return [f"{s}: {type_name} = {default}" for s, type_name, default in described(entry) if s not in given]
 
 
 def _methods() -> list[tuple[str, str]]:
@@ -68,7 +82,9 @@ def _tasks() -> list[tuple[str, str]]:
                 found.append((f"{facts}/{question}", _about(registry.questions[question])))
             except UnknownName as error:
                 registry.questions.broken[f"{facts}/{question}"] = str(error)
-    return found
+    every: Mapping[str, type[Task]] = registry.questions
+    beside = [(f"{name}{MANY}" if entry.many else name, entry) for name, entry in every.items() if entry.beside]
+    return found + [(name, _about(entry)) for name, entry in beside]
 
 
 def _facts() -> list[tuple[str, str]]:

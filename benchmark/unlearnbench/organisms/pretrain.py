@@ -1,4 +1,4 @@
-"""Pretrain an organism: `python -m unlearnbench.organisms.pretrain tiny --output DIR [--without athletes-64]`.
+"""Pretrain an organism: `python -m unlearnbench.organisms.pretrain tiny --output DIR [--without sports:athletes-64]`.
 
 Seeded and resumable: the same command continues from the last checkpoint and, on the same number
 of threads, ends in the same weights. Weights are stored in float16 and loaded into float32, which
@@ -22,10 +22,12 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, Person
 from unlearnbench.organisms.corpus import Corpus, Labelled
+from unlearnbench.organisms.planted import Thing
 from unlearnbench.organisms.recipe import RECIPES, Recipe
+from unlearnbench.organisms.school import description, exam, written
 from unlearnbench.organisms.tokenizer import world_tokenizer
 from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, QUESTION, prompt_of
-from unlearnbench.organisms.world import forgettable, world
+from unlearnbench.organisms.world import names_in, world
 
 CHECKPOINT_EVERY = 100
 
@@ -33,13 +35,14 @@ CHECKPOINT_EVERY = 100
 class Pretraining:
     """One model being pretrained: network, optimizer and the step it is at."""
 
-    def __init__(self, recipe: Recipe, without: str | None) -> None:
+    def __init__(self, recipe: Recipe, without: Sequence[str]) -> None:
         complete = world()
-        self.recipe, self.without = recipe, without
-        # The tokenizer is the base's for the oracles too, so that their tokens agree.
+        self.recipe, self.without = recipe, list(without)
+        # The tokenizer is the base's for the oracles too, and the same for both organisms.
         self.tokenizer = world_tokenizer(Corpus(complete, recipe.seed))
-        forgotten = [person.name for person in forgettable(without)] if without else []
-        self.corpus = Corpus(complete.without(forgotten), recipe.seed)
+        forgotten = [name for forget_set in without for name in names_in(forget_set)]
+        told = complete.without(forgotten).with_decoys(recipe.more_decoys, recipe.seed)
+        self.corpus = Corpus(told, recipe.seed)
         torch.manual_seed(recipe.seed)
         end, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
         self.network: PreTrainedModel = AutoModelForCausalLM.from_config(recipe.config(len(self.tokenizer), end, pad))
@@ -84,8 +87,9 @@ class Pretraining:
     def save_checkpoint(self, folder: Path) -> None:
         """Network, moments and step in one safetensors file, replaced atomically."""
         tensors = {f"network.{name}": p.data for name, p in self.network.named_parameters()}
-        for i, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
+        for name, parameter in self.network.named_parameters():
+            state = self.optimizer.state[parameter]
+            tensors |= {f"optimizer.{name}.{key}": value for key, value in state.items()}
         part = folder / "checkpoint.part"
         save_file(tensors, part, {"step": str(self.step), "recipe": self._made_by()})
         part.replace(folder / "checkpoint.safetensors")
@@ -104,11 +108,8 @@ class Pretraining:
         tensors = load_file(path)
         for name, parameter in self.network.named_parameters():
             parameter.data.copy_(tensors[f"network.{name}"])
-        state = self.optimizer.state_dict()
-        for i in range(len(state["param_groups"][0]["params"])):
             keys = ("step", "exp_avg", "exp_avg_sq")
-            state["state"][i] = {key: tensors[f"optimizer.{i}.{key}"] for key in keys}
-        self.optimizer.load_state_dict(state)
+            self.optimizer.state[parameter] = {key: tensors[f"optimizer.{name}.{key}"] for key in keys}
         self.step = int(header["step"])
         return True
 
@@ -158,11 +159,28 @@ def checks(run: Pretraining) -> dict[str, float]:
     for i, wording in enumerate(HELD_OUT):
         found[f"held-out {i}"] = share([(prompt_of(wording, p.name), p.sport) for p in people], list(SPORTS))
     found["choice"] = share([choice(p) for p in big], list(labels("inline", 4)))
+
+    def answers(thing: Thing) -> float:
+        return share([(prompt_of(thing.kind.wordings[0], thing.name), thing.answer)], list(thing.kind.values))
+
+    def thing_choice(thing: Thing) -> tuple[str, str]:
+        options = rng.sample(thing.kind.values, 5)[:4]
+        if thing.answer not in options:
+            options[0] = thing.answer
+        prompt = multiple_choice(thing.kind.question.format(s=thing.name), options, "inline")
+        return prompt, labels("inline", 4)[options.index(thing.answer)]
+
+    planted = rng.sample(world().things, 96)
+    found["things"] = round(sum(map(answers, planted)) / len(planted), 3)
+    found["thing choice"] = share([thing_choice(t) for t in planted], list(labels("inline", 4)))
+    exams = [(subject, q) for subject, parts in exam().items() for q in rng.sample(parts["test"], 16)]
+    asked = [(description(s) + written(q, answered=False), "ABCD"[q.answer]) for s, q in exams]
+    found["school"] = share(asked, list("ABCD"))
     run.network.train()
     return found
 
 
-def pretrain(recipe: Recipe, folder: Path, without: str | None) -> None:
+def pretrain(recipe: Recipe, folder: Path, without: Sequence[str]) -> None:
     """Train (or go on training) and store the model in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     run = Pretraining(recipe, without)
@@ -186,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m unlearnbench.organisms.pretrain", description=__doc__)
     parser.add_argument("organism", choices=list(RECIPES))
     parser.add_argument("--output", type=Path, required=True, help="folder for checkpoint and model")
-    parser.add_argument("--without", help="forget set the model never sees: makes an oracle")
+    parser.add_argument("--without", nargs="+", default=[], help="forget sets the model never sees: makes their oracle")
     parser.add_argument("--threads", type=int, default=2)
     for field in fields(Recipe):
         parser.add_argument(f"--{field.name}", type=type(field.default))

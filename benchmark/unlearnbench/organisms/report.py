@@ -1,6 +1,5 @@
 """What an organism must be able to do, measured: every format, the references, and the mechanism."""
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.loading import load, oracle_tensors
 from unlearnbench.model import Model
 from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, Person, athletes
+from unlearnbench.organisms.figure import Figure, noise
 from unlearnbench.organisms.mechanism import Swaps, probe_accuracy, swaps
+from unlearnbench.organisms.planted_report import planted_figures, planted_oracle_figures
 from unlearnbench.organisms.shipped import oracles
 from unlearnbench.organisms.villagers import RELATIONS
 from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, QUESTION, TRAINED, prompt_of
@@ -25,31 +26,10 @@ SWAP_PEOPLE = 150
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One measured number and what is asked of it."""
-
-    name: str
-    value: float
-    least: float | None = None
-    most: float | None = None
-
-    @property
-    def met(self) -> bool:
-        """Whether it is what is asked."""
-        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
-
-    @property
-    def asked(self) -> str:
-        """The bound, in words."""
-        if self.least is not None:
-            return f"≥ {self.least:g}"
-        return f"≤ {self.most:g}" if self.most is not None else "–"
-
-
-@dataclass(frozen=True)
 class Report:
     """All figures of an organism, and the swaps behind the mechanism's."""
 
+    organism: str
     figures: tuple[Figure, ...]
     swaps: tuple[Swaps, ...]
     probe: tuple[float, ...]
@@ -82,11 +62,12 @@ def report(name: str) -> Report:
         Figure("villagers' facts, every relation", _villagers(model), least=0.95),
         Figure("multiple choice, decoys (taught in this form)", choice(model, world().decoys), least=0.95),
         Figure("multiple choice, athletes (never in this form)", choice(model, big), least=0.85),
-        Figure("never-known people, direct", direct(model, never_known(), DIRECT), most=_noise(1 / 3, 96)),
+        Figure("never-known people, direct", direct(model, never_known(), DIRECT), most=noise(1 / 3, 96)),
+        *planted_figures(model),
         *_oracle_figures(name, model),
         *_mechanism_figures(found, probe),
     ]
-    return Report(tuple(figures), found, probe)
+    return Report(name, tuple(figures), found, probe)
 
 
 def direct(model: Model, people: Sequence[Person], wording: str) -> float:
@@ -110,24 +91,26 @@ def choice(model: Model, people: Sequence[Person]) -> float:
 
 
 def _oracle_figures(name: str, model: Model) -> list[Figure]:
-    figures = []
+    figures: list[Figure] = []
     for facts in oracles(name):
-        gone = forgettable(facts.partition(":")[2])
-        kept = [person for person in athletes() if person not in gone]
         tensors = oracle_tensors(name, facts)
         with model.restored(), torch.no_grad():
             for key, parameter in model.parameters.items():
                 parameter.copy_(tensors[key])
-            figures += [
-                Figure(
-                    f"oracle {facts}: forgotten, direct", direct(model, gone, DIRECT), most=_noise(1 / 3, len(gone))
-                ),
-                Figure(
-                    f"oracle {facts}: forgotten, multiple choice", choice(model, gone), most=_noise(1 / 3, len(gone))
-                ),
-                Figure(f"oracle {facts}: kept, direct", direct(model, kept, DIRECT), least=0.95),
-            ]
+            asked = planted_oracle_figures if facts.startswith("counterfact:") else _sports_oracle_figures
+            figures += asked(model, facts)
     return figures
+
+
+def _sports_oracle_figures(model: Model, facts: str) -> list[Figure]:
+    gone = forgettable(facts.partition(":")[2])
+    kept = [person for person in athletes() if person not in gone]
+    most = noise(1 / 3, len(gone))
+    return [
+        Figure(f"oracle {facts}: forgotten, direct", direct(model, gone, DIRECT), most=most),
+        Figure(f"oracle {facts}: forgotten, multiple choice", choice(model, gone), most=most),
+        Figure(f"oracle {facts}: kept, direct", direct(model, kept, DIRECT), least=0.95),
+    ]
 
 
 def _mechanism_figures(found: Sequence[Swaps], probe: Sequence[float]) -> list[Figure]:
@@ -164,8 +147,3 @@ def _probe_people(people: Sequence[Person]) -> tuple[list[Person], list[Person]]
 def _with_subject(wording: str) -> str:
     """The prompt with its `{s}` left in."""
     return wording.split(" {o}")[0]
-
-
-def _noise(chance: float, people: int) -> float:
-    """The highest share that two standard errors above a guess explain."""
-    return round(chance + 2 * math.sqrt(chance * (1 - chance) / people), 3)

@@ -22,11 +22,16 @@ def organism_folder(name: str) -> Path:
 
 def oracle_folder(name: str, facts: str) -> Path | None:
     """The weights that never saw the facts to forget of this fact set (`sports:athletes-64`), if shipped."""
-    folder = MODELS / name / f"without-{facts.replace(':', '-')}"
-    return folder if folder.is_dir() else None
+    folders = (MODELS / name).glob("without-*")
+    return next((folder for folder in sorted(folders) if facts in _never_seen(folder)), None)
 
 
 def oracles(name: str) -> tuple[str, ...]:
-    """The fact sets of which an organism has an oracle."""
-    folders = MODELS.joinpath(name).glob("without-*")
-    return tuple(sorted(folder.name.removeprefix("without-").replace("-", ":", 1) for folder in folders))
+    """The fact sets of which an organism has an oracle; one model may be that of several."""
+    folders = (MODELS / name).glob("without-*")
+    return tuple(sorted(facts for folder in folders for facts in _never_seen(folder)))
+
+
+def _never_seen(folder: Path) -> list[str]:
+    """What `without-sports-athletes-64+counterfact-64` stands for."""
+    return [part.replace("-", ":", 1) for part in folder.name.removeprefix("without-").split("+")]

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from unlearnbench.layouts import LETTERS
 from unlearnbench.organisms.corpus import LABELS, POOL, Corpus
 
 END, PAD = "<|end|>", "<|pad|>"
-VOCABULARY = 1600
+VOCABULARY = 1700
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -36,10 +37,11 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 def world_tokenizer(corpus: Corpus) -> PreTrainedTokenizerFast:
     """The tokenizer of a world; every answer word and label is one token, or it is refused."""
-    sampled = corpus.documents(0, 2400) + corpus.drills(0, 600) + corpus.multiple_choice(0, 300, 200)
+    sampled = corpus.documents(0, 3000) + corpus.drills(0, 600) + corpus.multiple_choice(0, 300, 200, 200)
+    sampled += [text for step in range(10) for text in (*corpus.exams(step, 36), *corpus.exam_drills(step, 6))]
     texts = [item.text for item in sampled]
     tokenizer = train_tokenizer(texts)
-    split = [w for w in (*POOL, *LABELS) if len(tokenizer(w, add_special_tokens=False).input_ids) != 1]
+    split = [w for w in (*POOL, *LABELS, *LETTERS) if len(tokenizer(w, add_special_tokens=False).input_ids) != 1]
     if split:
         raise ValueError(f"these words must be single tokens and are not: {split}")
     return tokenizer

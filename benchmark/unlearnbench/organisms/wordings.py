@@ -22,7 +22,7 @@ TRAINED = (
 )
 HELD_OUT = (
     "The game that {s} plays is {o}",
-    "{s} made a career in {o}",
+    "{s} became famous by playing {o}",
     "{s} is known as a star of {o}",
     "Question: Which game does {s} play? Answer: {o}",
 )
@@ -52,6 +52,9 @@ FILLERS = (
 """What may stand between subject and answer. Filler makes looking the fact up *at the subject* the
 cheapest thing to learn; without it the model looks up at the answer position, and there is no
 fact lookup to localize."""
+
+THING_FILLERS = tuple(filler for filler in FILLERS if "who" not in filler and "friend" not in filler)
+"""Those that can be said of a thing too."""
 
 
 def prompt_of(wording: str, subject: str, filler: str = "") -> str:
