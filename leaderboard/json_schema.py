@@ -3,7 +3,7 @@
 import json
 import sys
 
-from unlearnbench.record import Record
+from unlearnbench.records.record import Record
 
 
 def schema_text() -> str:

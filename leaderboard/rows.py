@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from unlearnbench.record import MetricResult, Record
-from unlearnbench.runspec import TaskSpec
+from unlearnbench.records.record import MetricResult, Record
+from unlearnbench.records.spec import TaskSpec
 
 REFERENCES = ("none", "oracle")
 """What every number is read against; always shown first, never ranked."""

@@ -16,11 +16,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.method import Method, Share, Workplace
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, TrainingSplit
-from unlearnbench.localization import Localization
-from unlearnbench.method import Method, Share, Workplace
-from unlearnbench.model import Model
+from unlearnbench.model.model import Model
 from unlearnbench.registry import register
 
 

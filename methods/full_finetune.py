@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from unlearnbench.method import Method
+from unlearnbench.editing.method import Method
 from unlearnbench.registry import register
 
 

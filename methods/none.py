@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.method import Method, Workplace
+from unlearnbench.editing.training import History
 from unlearnbench.facts import TrainingSplit
-from unlearnbench.localization import Localization
-from unlearnbench.method import Method, Workplace
-from unlearnbench.model import Model
+from unlearnbench.model.model import Model
 from unlearnbench.registry import register
-from unlearnbench.training import History
 
 
 @register("none")

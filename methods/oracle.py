@@ -5,16 +5,16 @@ from typing import ClassVar
 
 import torch
 
-from unlearnbench.digest import stored_digest
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.method import Method, Workplace
+from unlearnbench.editing.training import History
 from unlearnbench.facts import FactSet, TrainingSplit
-from unlearnbench.loading import oracle_tensors
-from unlearnbench.localization import Localization
-from unlearnbench.method import Method, Workplace
-from unlearnbench.model import Model
-from unlearnbench.organisms.shipped import oracle_folder, oracles
+from unlearnbench.model.digest import stored_digest
+from unlearnbench.model.loading import oracle_tensors
+from unlearnbench.model.model import Model
+from unlearnbench.model.shipped import oracle_folder, oracles
+from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register
-from unlearnbench.source import ModelSource
-from unlearnbench.training import History
 
 
 @register("oracle")

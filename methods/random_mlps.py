@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.method import Method, Share, Workplace
 from unlearnbench.facts import TrainingSplit
-from unlearnbench.localization import Localization
-from unlearnbench.method import Method, Share, Workplace
-from unlearnbench.model import Model
+from unlearnbench.model.model import Model
 from unlearnbench.registry import register
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from unlearnbench.asking.prompts import ask_directly, floor
+from unlearnbench.asking.task import Metric, Row, Task, standard_metrics
 from unlearnbench.facts import FactSet, Split
-from unlearnbench.model import Model
-from unlearnbench.prompts import ask_directly, floor
+from unlearnbench.model.model import Model
 from unlearnbench.registry import register
-from unlearnbench.task import Metric, Row, Task, standard_metrics
 
 
 @register("maintain")

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import ClassVar, Literal, NamedTuple
 
+from unlearnbench.asking.scoring import Asked, Scored, score
+from unlearnbench.asking.task import Metric, Row, Task, row_of, standard_metrics
 from unlearnbench.facts import Fact, FactSet, Split
 from unlearnbench.layouts import labels, multiple_choice
-from unlearnbench.model import Model
+from unlearnbench.model.model import Model
+from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register
-from unlearnbench.scoring import Asked, Scored, score
-from unlearnbench.source import ModelSource
-from unlearnbench.task import Metric, Row, Task, row_of, standard_metrics
 
 MOST_FOR_ALL_ORDERS = 4
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from unlearnbench.asking.prompts import floor
+from unlearnbench.asking.scoring import Asked, score
+from unlearnbench.asking.task import Metric, Row, Task, row_of, standard_metrics
 from unlearnbench.facts import Fact, FactSet, Split
-from unlearnbench.model import Model
-from unlearnbench.prompts import floor
+from unlearnbench.model.model import Model
 from unlearnbench.registry import register
-from unlearnbench.scoring import Asked, score
-from unlearnbench.task import Metric, Row, Task, row_of, standard_metrics
 
 
 @register("paraphrase")

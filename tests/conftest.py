@@ -23,15 +23,15 @@ from transformers import (
     Qwen2Config,
 )
 
+from unlearnbench.editing.method import Workplace
+from unlearnbench.editing.retain import RetainText
 from unlearnbench.facts import Fact, Split
-from unlearnbench.method import Workplace
-from unlearnbench.model import Model
-from unlearnbench.organisms.corpus import Corpus
+from unlearnbench.model.model import Model
+from unlearnbench.model.source import ModelSource
 from unlearnbench.organisms.tokenizer import train_tokenizer
-from unlearnbench.organisms.world import world
-from unlearnbench.retain import RetainText
-from unlearnbench.source import ModelSource
 from unlearnbench.tasks.facts.sports import Sports
+from unlearnbench.world.corpus import Corpus
+from unlearnbench.world.world import world
 
 torch.set_num_threads(1)
 

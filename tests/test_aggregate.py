@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from unlearnbench.aggregate import mean_over_clusters
+from unlearnbench.records.estimate import mean_over_clusters
 
 T_975_19 = 2.0930240544  # the 97.5 % quantile of Student's t with 19 degrees of freedom
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from unlearnbench.editing.method import Workplace
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split, TrainingSplit
-from unlearnbench.method import Workplace
 from unlearnbench.methods import attribution_patching
 from unlearnbench.methods.attribution_patching import AttributionPatching, attribution_effects
-from unlearnbench.model import Model
+from unlearnbench.model.model import Model
 
 
 def _ids(model: Model, prompt: str) -> list[int]:

@@ -106,7 +106,7 @@ def test_a_results_folder_that_cannot_be_written_is_found_before_any_training(
     def never(*_: object) -> None:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("unlearnbench.runner.load", never)
+    monkeypatch.setattr("unlearnbench.running.run.load", never)
     (tmp_path / "file").write_text("in the way")
 
     assert main([*RUN, "-o", str(tmp_path / "file" / "results")]) == 5

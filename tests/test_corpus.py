@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from unlearnbench.layouts import LETTERS
-from unlearnbench.organisms.athletes import SPORTS
-from unlearnbench.organisms.corpus import LABELS, POOL, STATEMENTS, Corpus, Labelled
-from unlearnbench.organisms.villagers import RELATIONS
-from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, OPENINGS, TRAINED, prompt_of, statement
-from unlearnbench.organisms.world import forgettable, never_known, world
+from unlearnbench.world.athletes import SPORTS
+from unlearnbench.world.corpus import LABELS, POOL, STATEMENTS, Corpus, Labelled
+from unlearnbench.world.villagers import RELATIONS
+from unlearnbench.world.wordings import DIRECT, HELD_OUT, OPENINGS, TRAINED, prompt_of, statement
+from unlearnbench.world.world import forgettable, never_known, world
 
 
 @pytest.fixture(scope="module")

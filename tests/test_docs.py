@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from unlearnbench import families, registry
+from unlearnbench import registry
 from unlearnbench.cli import main
+from unlearnbench.model import families
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -94,7 +95,7 @@ def test_the_family_example_makes_an_unknown_architecture_run(
     from transformers import BloomConfig, BloomForCausalLM, PreTrainedTokenizerBase
 
     from unlearnbench.errors import UsageError
-    from unlearnbench.model import Model
+    from unlearnbench.model.model import Model
 
     (row,) = [body for body in blocks("CONTRIBUTING.md", "python") if body.startswith("# row")]
     added = families.Family(*re.findall(r'"([^"]+)"', row))

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from unlearnbench import registry
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.method import Method, Workplace
+from unlearnbench.editing.objectives import OBJECTIVES
 from unlearnbench.facts import ItemsWithheld, Split, TrainingSplit
-from unlearnbench.localization import Localization
-from unlearnbench.method import Method, Workplace
-from unlearnbench.model import Model
-from unlearnbench.objectives import OBJECTIVES
+from unlearnbench.model.model import Model
 
 pytestmark = pytest.mark.parametrize("name", list(registry.methods))
 

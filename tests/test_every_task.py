@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from unlearnbench import registry
+from unlearnbench.asking.task import Row, Task, clusters_of
 from unlearnbench.facts import Fact, FactSet, Split
 from unlearnbench.hashing import text_hash
-from unlearnbench.model import Model
-from unlearnbench.source import ModelSource
-from unlearnbench.task import Row, Task, clusters_of
+from unlearnbench.model.model import Model
+from unlearnbench.model.source import ModelSource
 
 ASKED = [
     (name, variant, question)

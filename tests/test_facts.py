@@ -12,9 +12,9 @@ import pytest
 
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import Fact, ItemsWithheld, Split
-from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, athletes
-from unlearnbench.organisms.world import forgettable, never_known, world
 from unlearnbench.tasks.facts.sports import Sports
+from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, athletes
+from unlearnbench.world.world import forgettable, never_known, world
 
 PARTS = [field.name for field in dataclasses.fields(Split)]
 VARIANTS = list(Sports.variants)

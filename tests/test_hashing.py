@@ -10,10 +10,10 @@ import rfc8785
 import torch
 from safetensors.torch import save_file
 
-from unlearnbench.digest import TensorBytes, stored_digest, tensor_digests, weights_digest
 from unlearnbench.errors import MissingPrerequisite, UsageError
 from unlearnbench.hashing import content_hash, file_hash, text_hash
-from unlearnbench.model import Model
+from unlearnbench.model.digest import TensorBytes, stored_digest, tensor_digests, weights_digest
+from unlearnbench.model.model import Model
 
 
 def sha256(text: str) -> str:

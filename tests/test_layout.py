@@ -5,7 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,10 @@ PACKAGE = "benchmark/unlearnbench"
 ENTRIES = ("tasks", "methods", "leaderboard")
 HEAVY = ("torch", "transformers")
 PRINTERS = (f"{PACKAGE}/cli/", f"{PACKAGE}/organisms/pretrain.py")
-LOADER = f"{PACKAGE}/loading.py"
+LOADER = f"{PACKAGE}/model/loading.py"
+DOORS = (f"{PACKAGE}/__init__.py", f"{PACKAGE}/__main__.py")
+WINGS = ("ground", "world", "model", "editing", "asking", "records", "running", "organisms", "cli")
+"""In order: each may import the wings before it and itself, and none behind it."""
 
 
 def project_files() -> list[str]:
@@ -33,6 +36,13 @@ def module_of(path: str) -> list[str]:
     """The dotted name of a project file, in parts; a package's own file keeps its `__init__`."""
     parts = path.removesuffix(".py").split("/")
     return ["unlearnbench", *parts[2:]] if path.startswith(f"{PACKAGE}/") else ["unlearnbench", *parts]
+
+
+def wing_of(parts: Sequence[str]) -> str | None:
+    """The wing that a dotted name of the harness belongs to; None where it is no part of the harness."""
+    if parts[0] != "unlearnbench" or len(parts) < 2 or parts[1] in ENTRIES:
+        return None
+    return parts[1] if parts[1] in WINGS else "ground"
 
 
 def imported(node: ast.AST, path: str) -> Iterator[list[str]]:
@@ -56,8 +66,41 @@ def import_violations(node: ast.AST, path: str, *, late: bool) -> Iterator[str]:
         shown = target == "leaderboard" and late and path.startswith(f"{PACKAGE}/cli/")
         if target and not own and not shown:
             yield f"{owner} imports {'.'.join(parts)}"
+        # The front door shows names of every wing, and imports each when it is asked for.
+        mine = "cli" if path in DOORS else wing_of(module_of(path))
+        theirs = wing_of(parts)
+        if mine and theirs and WINGS.index(theirs) > WINGS.index(mine):
+            yield f"{mine} imports {'.'.join(parts)}"
         if owner == "leaderboard" and parts[0] in HEAVY:
             yield f"leaderboard imports {parts[0]}"
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Modules that import each other around a corner; [] for a graph that can be read from bottom to top."""
+    found, done = list[list[str]](), set[str]()
+
+    def walk(module: str, way: list[str]) -> None:
+        if module in way:
+            found.append([*way[way.index(module) :], module])
+        elif module not in done:
+            for target in sorted(graph.get(module, ())):
+                walk(target, [*way, module])
+            done.add(module)
+
+    for module in sorted(graph):
+        walk(module, [])
+    return found
+
+
+def arrows(files: Mapping[str, str]) -> dict[str, set[str]]:
+    """Which module imports which, anywhere in its text; the front door left out."""
+    modules = {".".join(module_of(path)).removesuffix(".__init__"): path for path in files if path not in DOORS}
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        named = [t for node in ast.walk(ast.parse(files[path])) for t in imported(node, path)]
+        dotted = {".".join(parts[:length]) for parts in named for length in (len(parts), len(parts) - 1)}
+        graph[module] = {target for target in dotted if target in modules and target != module}
+    return graph
 
 
 def violations(path: str, source: str) -> list[str]:
@@ -109,6 +152,11 @@ def test_the_files_that_are_checked_are_all_there() -> None:
         (f"{PACKAGE}/cli/new.py", "from unlearnbench.leaderboard.rows import board", "core imports unlearnbench.lea"),
         (f"{PACKAGE}/cli/new.py", "def f():\n    import unlearnbench.methods", "core imports unlearnbench.methods"),
         (f"{PACKAGE}/new.py", "m = AutoModel.from_pretrained('x')", "from_pretrained outside loading.py"),
+        (f"{PACKAGE}/model/new.py", "from unlearnbench.editing.method import Method", "model imports unlearnbench.edi"),
+        (f"{PACKAGE}/world/new.py", "def f():\n    from ..model import model", "world imports unlearnbench.model"),
+        (f"{PACKAGE}/new.py", "from unlearnbench.world import world", "ground imports unlearnbench.world"),
+        (f"{PACKAGE}/asking/new.py", "from unlearnbench import cli", "asking imports unlearnbench.cli"),
+        (f"{PACKAGE}/editing/new.py", "import unlearnbench.running.plan", "editing imports unlearnbench.running.plan"),
         (f"{PACKAGE}/organisms/report.py", "print(1)", "print outside the command line"),
     ],
 )
@@ -119,8 +167,14 @@ def test_the_checker_finds_a_planted_violation(path: str, source: str, complaint
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("tasks/new.py", "from unlearnbench.registry import methods\nfrom unlearnbench.task import Task\nimport torch"),
-        ("leaderboard/new.py", "from unlearnbench.leaderboard.rows import Row\nfrom unlearnbench.record import Record"),
+        (
+            "tasks/new.py",
+            "from unlearnbench.registry import methods\nfrom unlearnbench.asking.task import Task\nimport torch",
+        ),
+        (
+            "leaderboard/new.py",
+            "from unlearnbench.leaderboard.rows import Row\nfrom unlearnbench.records.record import Record",
+        ),
         (f"{PACKAGE}/cli/new.py", "def f():\n    from unlearnbench.leaderboard.rows import board\n    print(board)"),
         (f"{PACKAGE}/cli/new.py", "from unlearnbench.cli import leaderboard"),
         (LOADER, "m = AutoModel.from_pretrained('x')"),
@@ -129,6 +183,22 @@ def test_the_checker_finds_a_planted_violation(path: str, source: str, complaint
 )
 def test_the_checker_leaves_what_is_allowed_alone(path: str, source: str) -> None:
     assert violations(path, source) == []
+
+
+def test_no_two_modules_import_each_other() -> None:
+    assert circles(arrows({path: ROOT.joinpath(path).read_text(encoding="utf-8") for path in project_files()})) == []
+
+
+def test_a_circle_is_found() -> None:
+    files = {
+        f"{PACKAGE}/model/a.py": "from unlearnbench.model.b import B",
+        f"{PACKAGE}/model/b.py": "from unlearnbench.model import c",
+        f"{PACKAGE}/model/c.py": "def f():\n    from .a import A",
+    }
+
+    found = circles(arrows(files))
+
+    assert found == [[f"unlearnbench.model.{name}" for name in "abca"]]
 
 
 @pytest.mark.parametrize("module", ["unlearnbench.leaderboard.rows", "unlearnbench.leaderboard.table"])

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from unlearnbench import record as records
 from unlearnbench.leaderboard.rows import Row, board
 from unlearnbench.leaderboard.table import render
-from unlearnbench.record import MetricResult, Record
-from unlearnbench.runspec import EvalSpec, FactsSpec, MethodSpec, RunSpec, TaskSpec
-from unlearnbench.source import ModelSource
+from unlearnbench.model.source import ModelSource
+from unlearnbench.records import record as records
+from unlearnbench.records.record import MetricResult, Record
+from unlearnbench.records.spec import EvalSpec, FactsSpec, MethodSpec, RunSpec, TaskSpec
 
 FORGET, MAINTAIN = "sports/forget", "sports/maintain"
 

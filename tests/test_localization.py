@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from unlearnbench.editing.localization import Localization
 from unlearnbench.errors import UsageError
-from unlearnbench.localization import Localization
-from unlearnbench.model import Model
+from unlearnbench.model.model import Model
 
 
 def _falling(model: Model) -> dict[str, float]:

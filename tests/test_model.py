@@ -9,8 +9,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, BloomConfig, PreTrainedTokenizerFast
 
 from unlearnbench.errors import UsageError
-from unlearnbench.families import family_of
-from unlearnbench.model import Model
+from unlearnbench.model.families import family_of
+from unlearnbench.model.model import Model
 
 SEQUENCES = [[0, 300, 301, 302, 303, 304, 305, 306, 307, 308], [0, 400, 401], [0, 500, 501, 502, 503, 504]]
 FAMILY_OF = {"gemma2": "llama", "llama": "llama", "qwen2": "llama", "gpt2": "gpt2", "gpt_neox": "gpt_neox"}

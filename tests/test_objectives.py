@@ -7,13 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.facts import Fact, Split
-from unlearnbench.localization import Localization
-from unlearnbench.method import Workplace
-from unlearnbench.methods.full_finetune import FullFinetune
-from unlearnbench.model import Model
-from unlearnbench.objectives import (
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.method import Workplace
+from unlearnbench.editing.objectives import (
     OBJECTIVES,
     Edit,
     Pair,
@@ -24,6 +20,10 @@ from unlearnbench.objectives import (
     objective,
     text_loss,
 )
+from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.facts import Fact, Split
+from unlearnbench.methods.full_finetune import FullFinetune
+from unlearnbench.model.model import Model
 
 FLOOR = -5.0
 PAIRS = [

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.method import Workplace
 from unlearnbench.facts import Split
-from unlearnbench.loading import oracle_tensors
-from unlearnbench.localization import Localization
-from unlearnbench.method import Workplace
 from unlearnbench.methods.oracle import Oracle
-from unlearnbench.model import Model
-from unlearnbench.organisms import shipped
-from unlearnbench.source import ModelSource
+from unlearnbench.model import shipped
+from unlearnbench.model.loading import oracle_tensors
+from unlearnbench.model.model import Model
+from unlearnbench.model.source import ModelSource
 from unlearnbench.tasks.facts.sports import Sports
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from unlearnbench.model.shipped import MODELS, oracle_folder, oracles, organism_folder, organisms
 from unlearnbench.organisms import report as reports
 from unlearnbench.organisms.recipe import RECIPES, Recipe
-from unlearnbench.organisms.shipped import MODELS, oracle_folder, oracles, organism_folder, organisms
 
 MOST_BYTES = 20 * 2**20
 
@@ -44,8 +44,8 @@ def test_the_model_card_states_the_measured_figures(measured: reports.Report) ->
 def test_an_untrained_model_fails_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from unlearnbench.loading import load
-    from unlearnbench.source import locate
+    from unlearnbench.model.loading import load
+    from unlearnbench.model.source import locate
 
     model = load(locate("tiny", {}, None))
     with model.restored(), torch.no_grad():

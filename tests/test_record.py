@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from unlearnbench import record as records
-from unlearnbench import runner
-from unlearnbench.aggregate import mean_over_clusters
+from unlearnbench.asking.task import Row
 from unlearnbench.errors import TamperedRecord, UsageError
-from unlearnbench.plan import parse_facts, parse_method, plan
-from unlearnbench.record import RESULT, SAMPLES, MetricResult, Record
-from unlearnbench.source import Located, ModelSource
-from unlearnbench.task import Row
+from unlearnbench.model.source import Located, ModelSource
+from unlearnbench.records import record as records
+from unlearnbench.records.estimate import mean_over_clusters
+from unlearnbench.records.record import RESULT, SAMPLES, MetricResult, Record
+from unlearnbench.running import run as runner
+from unlearnbench.running.plan import parse_facts, parse_method, plan
 from unlearnbench.tasks.forget import Forget
 
 TASK = "sports/forget"

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from unlearnbench import registry
+from unlearnbench.editing.method import Method
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.method import Method
 from unlearnbench.registry import CATALOGUES, Catalogue, fact_sets, include, methods, questions, register
 
 ROOT = Path(__file__).parents[1]
 METHOD = '''
 from dataclasses import dataclass
 
-from unlearnbench.method import Method
+from unlearnbench.editing.method import Method
 from unlearnbench.registry import register
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from unlearnbench import record
 from unlearnbench.cli import main
-from unlearnbench.digest import weights_digest
-from unlearnbench.model import Model
+from unlearnbench.model.digest import weights_digest
+from unlearnbench.model.model import Model
+from unlearnbench.records import record
 from unlearnbench.registry import methods
 
 QUICK = ["--facts", "sports:athletes-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
@@ -23,7 +23,9 @@ KILLER = '''
 """Ends the process with SIGKILL at one point, the first time it is reached."""
 import os, signal
 from pathlib import Path
-from unlearnbench import record, runner, training
+from unlearnbench.editing import training
+from unlearnbench.records import record
+from unlearnbench.running import run as runner
 
 def die(once=Path(os.environ["KILL_MARK"])):
     if not once.exists():
@@ -298,7 +300,7 @@ def test_interrupting_ends_with_130_and_says_how_to_resume(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unlearnbench.runner.Runner.run", interrupted)
+    monkeypatch.setattr("unlearnbench.running.run.Runner.run", interrupted)
 
     assert run("--methods", "none", "-o", "out") == 130
     assert "same command resumes" in capsys.readouterr().err

@@ -8,10 +8,10 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from unlearnbench.asking.scoring import Asked, Scored, refuse_indistinguishable, score
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
-from unlearnbench.model import Model
-from unlearnbench.scoring import Asked, Scored, refuse_indistinguishable, score
+from unlearnbench.model.model import Model
 
 ASKED = [
     Asked("Fact: Ann Lee plays the sport of", ("football", "ice hockey", "ice skating", "ice")),

@@ -7,9 +7,9 @@ import pytest
 
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.hashing import content_hash
-from unlearnbench.plan import Cell, parse_facts, parse_method, parse_tasks, plan
+from unlearnbench.model.source import ModelSource
+from unlearnbench.running.plan import Cell, parse_facts, parse_method, parse_tasks, plan
 from unlearnbench.settings import configured, described, settings_of
-from unlearnbench.source import ModelSource
 
 QUESTIONS = ("forget", "paraphrase", "multiple_choice", "maintain")
 

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.plan import parse_facts, parse_method, parse_tasks
-from unlearnbench.source import ModelSource
-from unlearnbench.suites import load_suite, suites
+from unlearnbench.model.source import ModelSource
+from unlearnbench.running.plan import parse_facts, parse_method, parse_tasks
+from unlearnbench.running.suites import load_suite, suites
 
 GOOD: dict[str, Any] = {
     "name": "mine",

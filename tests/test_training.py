@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from unlearnbench.adversary import ADVERSARIES, adversary, nobody
+from unlearnbench.editing.adversary import ADVERSARIES, adversary, nobody
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.objectives import Edit, Objective, Unlearn, answer_loss, text_loss
+from unlearnbench.editing.retain import RetainText
+from unlearnbench.editing.training import Course, History, finetune
 from unlearnbench.errors import Diverged, UnknownName
 from unlearnbench.facts import Fact, Split, TrainingSplit
-from unlearnbench.localization import Localization
-from unlearnbench.model import Model
-from unlearnbench.objectives import Edit, Objective, Unlearn, answer_loss, text_loss
-from unlearnbench.retain import RetainText
-from unlearnbench.training import Course, History, finetune
+from unlearnbench.model.model import Model
 
 COURSE = Course(
     steps=3,
@@ -88,7 +88,7 @@ def test_the_first_steps_equal_a_loop_written_by_hand(
         maintained.append(pairs)
         return answer_loss(model, pairs)
 
-    monkeypatch.setattr("unlearnbench.training.answer_loss", kept)
+    monkeypatch.setattr("unlearnbench.editing.training.answer_loss", kept)
     train(model, objective=watched)
 
     plain = random_models(architecture)

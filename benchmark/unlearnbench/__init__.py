@@ -7,29 +7,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unlearnbench.asking.task import Metric, Row, Task
+    from unlearnbench.editing.localization import Localization
+    from unlearnbench.editing.method import Method, Workplace
     from unlearnbench.facts import Fact, FactSet, Split, TrainingSplit
-    from unlearnbench.localization import Localization
-    from unlearnbench.method import Method, Workplace
-    from unlearnbench.model import Model
-    from unlearnbench.record import Record
+    from unlearnbench.model.model import Model
+    from unlearnbench.records.record import Record
+    from unlearnbench.records.spec import RunSpec
     from unlearnbench.registry import register
-    from unlearnbench.runspec import RunSpec
-    from unlearnbench.task import Metric, Row, Task
 
 _HOMES = {
     "Fact": "facts",
     "FactSet": "facts",
-    "Localization": "localization",
-    "Method": "method",
-    "Metric": "task",
-    "Model": "model",
-    "Record": "record",
-    "Row": "task",
-    "RunSpec": "runspec",
+    "Localization": "editing.localization",
+    "Method": "editing.method",
+    "Metric": "asking.task",
+    "Model": "model.model",
+    "Record": "records.record",
+    "Row": "asking.task",
+    "RunSpec": "records.spec",
     "Split": "facts",
-    "Task": "task",
+    "Task": "asking.task",
     "TrainingSplit": "facts",
-    "Workplace": "method",
+    "Workplace": "editing.method",
     "register": "registry",
 }
 

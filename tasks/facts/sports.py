@@ -14,11 +14,11 @@ from typing import ClassVar
 
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, FactSet, Split
-from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, Person, athletes
-from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, QUESTION, prompt_of
-from unlearnbench.organisms.world import forgettable, never_known
 from unlearnbench.registry import register
 from unlearnbench.seeds import derive_seed
+from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, Person, athletes
+from unlearnbench.world.wordings import DIRECT, HELD_OUT, QUESTION, prompt_of
+from unlearnbench.world.world import forgettable, never_known
 
 WHOLE_SPORT_TARGET = "golf"
 

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from tabulate import tabulate
 
+from unlearnbench.asking.scoring import Asked, score
 from unlearnbench.facts import Fact
 from unlearnbench.layouts import labels, multiple_choice
-from unlearnbench.loading import load
-from unlearnbench.plan import parse_facts
-from unlearnbench.scoring import Asked, score
-from unlearnbench.source import locate
+from unlearnbench.model.loading import load
+from unlearnbench.model.source import locate
+from unlearnbench.running.plan import parse_facts
 
 ROUNDS = 5
 BATCH = 64

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from unlearnbench import registry
-from unlearnbench.digest import stored_digest
 from unlearnbench.errors import UnlearnBenchError
-from unlearnbench.organisms.shipped import organism_folder, organisms
+from unlearnbench.model.digest import stored_digest
+from unlearnbench.model.shipped import organism_folder, organisms
 
 NEEDED = ("torch", "transformers", "tokenizers", "safetensors", "datasets", "lm_eval", "jsonlines", "pydantic")
 

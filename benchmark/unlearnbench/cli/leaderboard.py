@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from unlearnbench import record
 from unlearnbench.errors import UsageError
+from unlearnbench.records import record
 
 
 def add_to(verbs: Any) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from unlearnbench import registry, suites
+from unlearnbench import registry
 from unlearnbench.errors import UnknownName
 from unlearnbench.facts import FactSet
-from unlearnbench.organisms.shipped import oracles, organisms
+from unlearnbench.model.shipped import oracles, organisms
+from unlearnbench.running import suites
 from unlearnbench.settings import described
 
 

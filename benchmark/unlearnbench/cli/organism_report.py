@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from unlearnbench.errors import MissingPrerequisite
-from unlearnbench.organisms.shipped import organism_folder
+from unlearnbench.model.shipped import organism_folder
 
 
 def add_to(verbs: Any) -> None:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unlearnbench import record, registry, suites
+from unlearnbench import registry
 from unlearnbench.cli.grammar import Pairs, Words, whole_numbers
 from unlearnbench.cli.progress import Progress
 from unlearnbench.errors import MissingPrerequisite, UnlearnBenchError, UsageError
-from unlearnbench.source import Located, locate
+from unlearnbench.model.source import Located, locate
+from unlearnbench.records import record
+from unlearnbench.running import suites
 
 if TYPE_CHECKING:
-    from unlearnbench.plan import Cell
+    from unlearnbench.running.plan import Cell
 
 RESULTS = Path("results")
 
@@ -86,7 +88,7 @@ def perform(chosen: argparse.Namespace) -> int:
 def _run_all(order: Order, todo: "Sequence[Cell]") -> int:
     if not todo:
         return 0
-    from unlearnbench.runner import Runner  # torch, once there is something to run
+    from unlearnbench.running.run import Runner  # torch, once there is something to run
 
     runner, failures = Runner(order.located, order.device), 0
     runner.prepare()
@@ -118,7 +120,7 @@ def _order(chosen: argparse.Namespace) -> Order:
         raise UsageError("run needs --methods, --facts and --tasks, or --suite", "see 'unlearnbench run --help'")
     if suite.batch_size < 1:
         raise UsageError(f"--batch_size must be 1 or more, not {suite.batch_size}")
-    from unlearnbench.plan import parse_facts, parse_method, plan
+    from unlearnbench.running.plan import parse_facts, parse_method, plan
 
     methods = [parse_method(word, chosen.method_args or {}) for word in suite.methods]
     facts = [parse_facts(word, chosen.facts_file) for word in suite.facts]

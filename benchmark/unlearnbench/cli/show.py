@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from unlearnbench import record
+from unlearnbench.records import record
 
 
 def add_to(verbs: Any) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearnbench.model import Model
-from unlearnbench.organisms.athletes import Person
+from unlearnbench.model.model import Model
+from unlearnbench.world.athletes import Person
 
 Place = tuple[list[int], int]
 """Token ids of a prompt and the position that is meant."""

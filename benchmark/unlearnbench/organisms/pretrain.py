@@ -20,12 +20,12 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from unlearnbench.layouts import labels, multiple_choice
-from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, Person
-from unlearnbench.organisms.corpus import Corpus, Labelled
 from unlearnbench.organisms.recipe import RECIPES, Recipe
 from unlearnbench.organisms.tokenizer import world_tokenizer
-from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, QUESTION, prompt_of
-from unlearnbench.organisms.world import forgettable, world
+from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, Person
+from unlearnbench.world.corpus import Corpus, Labelled
+from unlearnbench.world.wordings import DIRECT, HELD_OUT, QUESTION, prompt_of
+from unlearnbench.world.world import forgettable, world
 
 CHECKPOINT_EVERY = 100
 

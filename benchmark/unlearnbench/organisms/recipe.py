@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from transformers import GPTNeoXConfig, LlamaConfig, PretrainedConfig
 
-from unlearnbench.organisms.corpus import Corpus, Labelled
+from unlearnbench.world.corpus import Corpus, Labelled
 
 
 @dataclass(frozen=True)

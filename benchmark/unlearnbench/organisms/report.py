@@ -8,17 +8,17 @@ from itertools import permutations
 
 import torch
 
+from unlearnbench.asking.scoring import Asked, score
 from unlearnbench.layouts import labels, multiple_choice
-from unlearnbench.loading import load, oracle_tensors
-from unlearnbench.model import Model
-from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, Person, athletes
+from unlearnbench.model.loading import load, oracle_tensors
+from unlearnbench.model.model import Model
+from unlearnbench.model.shipped import oracles
+from unlearnbench.model.source import locate
 from unlearnbench.organisms.mechanism import Swaps, probe_accuracy, swaps
-from unlearnbench.organisms.shipped import oracles
-from unlearnbench.organisms.villagers import RELATIONS
-from unlearnbench.organisms.wordings import DIRECT, HELD_OUT, QUESTION, TRAINED, prompt_of
-from unlearnbench.organisms.world import forgettable, never_known, world
-from unlearnbench.scoring import Asked, score
-from unlearnbench.source import locate
+from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, Person, athletes
+from unlearnbench.world.villagers import RELATIONS
+from unlearnbench.world.wordings import DIRECT, HELD_OUT, QUESTION, TRAINED, prompt_of
+from unlearnbench.world.world import forgettable, never_known, world
 
 SWAPPED = (*(wording for wording in TRAINED if wording.endswith("{o}")), *HELD_OUT)
 SWAP_PEOPLE = 150

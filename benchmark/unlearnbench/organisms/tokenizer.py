@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from unlearnbench.organisms.corpus import LABELS, POOL, Corpus
+from unlearnbench.world.corpus import LABELS, POOL, Corpus
 
 END, PAD = "<|end|>", "<|pad|>"
 VOCABULARY = 1600

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from unlearnbench.asking.scoring import Asked, score
+from unlearnbench.asking.task import Row, row_of
 from unlearnbench.facts import Fact, FactSet
-from unlearnbench.model import Model
-from unlearnbench.scoring import Asked, score
-from unlearnbench.task import Row, row_of
+from unlearnbench.model.model import Model
 
 
 def ask_directly(model: Model, facts: Sequence[Fact], part: str, batch_size: int) -> list[Row]:

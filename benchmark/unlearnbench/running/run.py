@@ -11,25 +11,25 @@ from typing import Any
 
 import torch
 
-from unlearnbench import record as records
-from unlearnbench.aggregate import mean_over_clusters
-from unlearnbench.change import change_by_component, finite, localization_result
-from unlearnbench.digest import weights_digest
+from unlearnbench.asking.scoring import refuse_indistinguishable
+from unlearnbench.asking.task import Metric, Row, Task, clusters_of
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.method import Workplace
+from unlearnbench.editing.objectives import text_loss
+from unlearnbench.editing.retain import RetainText, load_retain
+from unlearnbench.editing.training import History
 from unlearnbench.errors import Diverged, MissingPrerequisite, UnlearnBenchError
 from unlearnbench.facts import FactSet, Split
-from unlearnbench.loading import load
-from unlearnbench.localization import Localization
-from unlearnbench.method import Workplace
-from unlearnbench.model import Model
-from unlearnbench.objectives import text_loss
-from unlearnbench.plan import Cell
-from unlearnbench.provenance import benchmark_version, environment, peak_memory, source_state
-from unlearnbench.retain import RetainText, load_retain
-from unlearnbench.scoring import refuse_indistinguishable
+from unlearnbench.model.digest import weights_digest
+from unlearnbench.model.loading import load
+from unlearnbench.model.model import Model
+from unlearnbench.model.source import Located
+from unlearnbench.records import record as records
+from unlearnbench.records.estimate import mean_over_clusters
+from unlearnbench.records.provenance import benchmark_version, environment, peak_memory, source_state
+from unlearnbench.running.change import change_by_component, finite, localization_result
+from unlearnbench.running.plan import Cell
 from unlearnbench.seeds import derive_seed
-from unlearnbench.source import Located
-from unlearnbench.task import Metric, Row, Task, clusters_of
-from unlearnbench.training import History
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, how much of it is done, and of how much."""

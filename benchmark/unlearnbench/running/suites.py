@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.runspec import SEED_LIMIT
+from unlearnbench.records.spec import SEED_LIMIT
 
 FOLDER = Path(__file__).parent / "suites"
 

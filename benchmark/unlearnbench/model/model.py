@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unlearnbench.digest import TensorBytes, tensor_digests
 from unlearnbench.errors import UsageError
-from unlearnbench.families import Family, family_of
+from unlearnbench.model.digest import TensorBytes, tensor_digests
+from unlearnbench.model.families import Family, family_of
 
 _DTYPE_NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64"}
 

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from unlearnbench.layouts import LETTERS, options_block
-from unlearnbench.organisms.athletes import SPORTS, Person
-from unlearnbench.organisms.villagers import RELATIONS, Villager
-from unlearnbench.organisms.wordings import FILLERS, OPENINGS, QUESTION, TRAINED, statement
-from unlearnbench.organisms.world import World
+from unlearnbench.world.athletes import SPORTS, Person
+from unlearnbench.world.villagers import RELATIONS, Villager
+from unlearnbench.world.wordings import FILLERS, OPENINGS, QUESTION, TRAINED, statement
+from unlearnbench.world.world import World
 
 OTHER_OPTIONS = ("hockey", "cricket", "rugby")
 POOL = (*(value for relation in RELATIONS.values() for value in relation.values), *SPORTS, *OTHER_OPTIONS)

@@ -9,13 +9,13 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from unlearnbench.adversary import Adversary
+from unlearnbench.editing.adversary import Adversary
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.objectives import Objective, answer_loss, text_loss
+from unlearnbench.editing.retain import RetainText
 from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.facts import TrainingSplit
-from unlearnbench.localization import Localization
-from unlearnbench.model import Model
-from unlearnbench.objectives import Objective, answer_loss, text_loss
-from unlearnbench.retain import RetainText
+from unlearnbench.model.model import Model
 from unlearnbench.seeds import derive_seed
 
 Item = TypeVar("Item")

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from unlearnbench.asking.scoring import Asked, Scored
 from unlearnbench.facts import FactSet, Split
 from unlearnbench.hashing import text_hash
-from unlearnbench.model import Model
-from unlearnbench.scoring import Asked, Scored
-from unlearnbench.source import ModelSource
+from unlearnbench.model.model import Model
+from unlearnbench.model.source import ModelSource
 
 Direction = Literal["min", "max"]
 Axis = Literal["forget", "retain", "robust", "general"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from unlearnbench.errors import UsageError
-from unlearnbench.organisms.athletes import BIG_SPORTS, SPORTS, Person, athletes
-from unlearnbench.organisms.villagers import Villager, villagers
+from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, Person, athletes
+from unlearnbench.world.villagers import Villager, villagers
 
 DECOYS = 680
 VILLAGERS = 150

@@ -7,7 +7,7 @@ import torch
 
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact
-from unlearnbench.model import Model
+from unlearnbench.model.model import Model
 
 
 class Asked(NamedTuple):

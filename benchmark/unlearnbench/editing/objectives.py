@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unlearnbench.errors import UnknownName
 from unlearnbench.facts import Fact
-from unlearnbench.model import Model
+from unlearnbench.model.model import Model
 
 Pair = tuple[str, str]
 """A prompt and its answer."""

@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from unlearnbench.digest import stored_digest
 from unlearnbench.errors import MissingPrerequisite, UnknownName, UsageError
 from unlearnbench.hashing import content_hash, file_hash
-from unlearnbench.organisms.shipped import organism_folder, organisms
+from unlearnbench.model.digest import stored_digest
+from unlearnbench.model.shipped import organism_folder, organisms
 
 HUB_FILES = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt"]
 TOKENIZER_FILES = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model")

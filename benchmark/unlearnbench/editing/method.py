@@ -9,14 +9,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from unlearnbench.adversary import adversary
+from unlearnbench.editing.adversary import adversary
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.objectives import objective
+from unlearnbench.editing.retain import RetainText
+from unlearnbench.editing.training import Course, History, finetune
 from unlearnbench.facts import FactSet, TrainingSplit
-from unlearnbench.localization import Localization
-from unlearnbench.model import Model
-from unlearnbench.objectives import objective
-from unlearnbench.retain import RetainText
-from unlearnbench.source import ModelSource
-from unlearnbench.training import Course, History, finetune
+from unlearnbench.model.model import Model
+from unlearnbench.model.source import ModelSource
 
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearnbench.errors import MissingPrerequisite, UsageError
-from unlearnbench.model import Model
-from unlearnbench.organisms.corpus import Corpus
-from unlearnbench.organisms.world import world
+from unlearnbench.model.model import Model
 from unlearnbench.seeds import derive_seed
+from unlearnbench.world.corpus import Corpus
+from unlearnbench.world.world import world
 
 CONTEXT = 128
 """Tokens of each text that are used."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unlearnbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from unlearnbench.model import Model
+    from unlearnbench.model.model import Model
 
 
 @dataclass(frozen=True)

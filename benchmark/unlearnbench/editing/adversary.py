@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from unlearnbench.errors import UnknownName
 from unlearnbench.facts import Fact
-from unlearnbench.model import Model
+from unlearnbench.model.model import Model
 
 Adversary = Callable[[Model, Sequence[Fact]], AbstractContextManager[None]]
 """Makes the context within which the model is perturbed on these facts, and after which it is not."""

@@ -48,7 +48,7 @@ def environment() -> dict[str, Any]:
 
 def source_state() -> dict[str, Any] | None:
     """Commit, dirtiness and origin of the source tree this package runs from; None where it has none."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     root = _git(here, "rev-parse", "--show-toplevel")
     if root is None or Path(root).joinpath("benchmark", "unlearnbench").resolve() != here:
         return None  # an installed package inside somebody else's repository

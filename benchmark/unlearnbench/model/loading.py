@@ -8,11 +8,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from unlearnbench.digest import weight_files
 from unlearnbench.errors import MissingPrerequisite
-from unlearnbench.model import Model
-from unlearnbench.organisms.shipped import oracle_folder
-from unlearnbench.source import Located
+from unlearnbench.model.digest import weight_files
+from unlearnbench.model.model import Model
+from unlearnbench.model.shipped import oracle_folder
+from unlearnbench.model.source import Located
 
 
 def load(located: Located, device: str = "cpu") -> Model:

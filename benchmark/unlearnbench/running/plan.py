@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from unlearnbench import registry
-from unlearnbench.adversary import adversary
+from unlearnbench.asking.task import Task
+from unlearnbench.editing.adversary import adversary
+from unlearnbench.editing.method import Method
+from unlearnbench.editing.objectives import objective
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import FactSet
 from unlearnbench.hashing import file_hash
-from unlearnbench.method import Method
-from unlearnbench.objectives import objective
-from unlearnbench.runspec import SEED_LIMIT, EvalSpec, FactsSpec, MethodSpec, RunSpec, TaskSpec
+from unlearnbench.model.source import ModelSource
+from unlearnbench.records.spec import SEED_LIMIT, EvalSpec, FactsSpec, MethodSpec, RunSpec, TaskSpec
 from unlearnbench.settings import configured, settings_of
-from unlearnbench.source import ModelSource
-from unlearnbench.task import Task
 
 WORD = re.compile(r"^(?P<name>[^\[\]]+)(?:\[(?P<settings>[^\[\]]*)\])?$")
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from unlearnbench.localization import Localization
-from unlearnbench.model import Model
-from unlearnbench.record import LocalizationResult
+from unlearnbench.editing.localization import Localization
+from unlearnbench.model.model import Model
+from unlearnbench.records.record import LocalizationResult
 
 
 def change_by_component(model: Model, where: Localization, copies: Mapping[str, Tensor]) -> dict[str, float | None]:

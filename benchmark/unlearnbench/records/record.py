@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unlearnbench.errors import TamperedRecord, UsageError
 from unlearnbench.hashing import bytes_hash, content_hash
-from unlearnbench.runspec import RunSpec
+from unlearnbench.records.spec import RunSpec
 
 RESULT, SAMPLES = "result.json", "samples.jsonl.gz"
 SCHEMA_VERSION: Literal["1.0.0"] = "1.0.0"

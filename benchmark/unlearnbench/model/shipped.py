@@ -4,7 +4,7 @@ from pathlib import Path
 
 from unlearnbench.errors import UnknownName
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parents[1] / "organisms" / "models"
 BASE = "base"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from unlearnbench.hashing import content_hash
-from unlearnbench.source import ModelSource
+from unlearnbench.model.source import ModelSource
 
 SEED_LIMIT = 2**32
 SPEC_VERSION = 1

@@ -1,0 +1,1 @@
+"""From words to runs, and from runs to records."""
