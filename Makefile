@@ -21,7 +21,7 @@ types: $(STAMP)  ## type checker
 	$(BIN)/mypy
 
 schema: $(STAMP)  ## regenerate the JSON Schema of records
-	$(BIN)/python -m unlearnbench.leaderboard.json_schema > leaderboard/schema/result-1.schema.json
+	$(BIN)/python -m unlearnbench.leaderboard.json_schema > leaderboard/schema/result-2.schema.json
 
 lock:  ## regenerate constraints.txt from a fresh resolution (see its header)
 	$(PYTHON) -m venv --clear .venv-lock

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from unlearnbench.records.record import MetricResult, Record
+from unlearnbench.records.record import MetricResult, Record, metric_of
 from unlearnbench.records.spec import TaskSpec
 
 REFERENCES = ("none", "oracle")
@@ -20,13 +20,16 @@ class Setting(NamedTuple):
     facts: str
     """Fact set and variant, and the beginning of the digest of the user's own file."""
     details: str
-    """Precision, batch size, retain text and version of the facts."""
+    """Precision, retain text, and versions of the facts and of the scores."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One number of a row: a mean over seeds."""
 
+    metric: str
+    direction: str
+    """Which way is better: `min` or `max`."""
     value: float
     error: float | None
     """The larger of the standard error over seeds and the mean standard error over items."""
@@ -41,7 +44,7 @@ class Row:
 
     setting: "Setting"
     method: str
-    """Name, and the settings in which it departs from its defaults."""
+    """Name, and the settings in which it departs from its defaults; a digest where two are called the same."""
     reference: bool
     cells: dict[str, Cell]
     """By task."""
@@ -55,21 +58,22 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
 
     `metric` names the metric to show for every task that has it; otherwise each shows its primary one.
     """
-    ordered = sorted(found, key=lambda one: one.created_at)
+    ordered = sorted(found, key=lambda one: one.sessions[0].created_at)
     columns = _columns(ordered)
     groups: dict[tuple[Setting, str], list[Record]] = {}
     for record in ordered:
         groups.setdefault((_setting(record), record.spec.method.model_dump_json()), []).append(record)
     rows = []
-    for (setting, _), members in groups.items():
+    for (setting, key), members in groups.items():
         base = [r for (other, _), rs in groups.items() if other == setting for r in rs if _is(r, "none")]
         valid = [record for record in members if record.status == "completed"]
-        asked = dict.fromkeys(task.model_dump_json() for record in valid for task in record.spec.tasks)
+        asked = dict.fromkeys(_key(one.spec) for record in valid for one in record.tasks)
         cells = {columns[task]: _cell(task, metric, valid, base) for task in asked}
+        namesakes = {k for (s, k), rs in groups.items() if s == setting and rs[-1].label == members[-1].label}
         rows.append(
             Row(
                 setting=setting,
-                method=members[-1].label,
+                method=members[-1].label if namesakes == {key} else f"{members[-1].label}@{_digest(members[-1])}",
                 reference=members[0].spec.method.name in REFERENCES,
                 cells={column: cell for column, cell in cells.items() if cell is not None},
                 seeds=tuple(sorted({record.spec.seed for record in valid})),
@@ -79,31 +83,43 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
     return sorted(rows, key=lambda row: (row.setting, not row.reference, row.method))
 
 
+def _digest(record: Record) -> str:
+    """What tells two methods of one label apart: their code."""
+    spec = record.spec.method
+    parts = [spec.source_sha256[7:11], *(part.source_sha256[7:11] for part in spec.parts.values())]
+    return "-".join(dict.fromkeys(parts))
+
+
+def _key(spec: TaskSpec) -> str:
+    """What two questions must share to be one column; the items are another draw for every seed."""
+    return spec.model_dump_json(exclude={"items_sha256"})
+
+
 def _columns(found: Sequence[Record]) -> dict[str, str]:
     """What each task is called: by its name, and by version and settings too where there are several of a name.
 
     Scores of two versions are not comparable and must not share a column.
     """
-    tasks = {task.model_dump_json(): task for record in found for task in record.spec.tasks}
+    tasks = {_key(one.spec): one.spec for record in found for one in record.tasks}
     names = [task.name for task in tasks.values()]
 
     def called(task: TaskSpec) -> str:
         if names.count(task.name) == 1:
             return task.name
         settings = ",".join(f"{key}={value}" for key, value in task.settings.items())
-        return f"{task.name}[{settings}] v{task.version} {task.source_sha256[7:11]}"
+        return f"{task.name}[{settings}] v{task.version} batch {task.batch_size} {task.source_sha256[7:11]}"
 
     return {key: called(task) for key, task in tasks.items()}
 
 
 def _setting(record: Record) -> Setting:
     model, facts = record.spec.model, record.spec.facts
-    scored = f"batch {record.spec.eval.batch_size}, retain text {model.retain_text}"
+    versions = f"facts v{facts.version}, scores v{record.spec.scores_version}"
     source = f" from {facts.file_sha256[7:13]}" if facts.file_sha256 else ""
     return Setting(
         model=f"{model.name}@{model.weights_sha256[7:13]}",
-        facts=f"{facts.name}:{facts.variant}{source}",
-        details=f"{model.dtype}, {scored}, facts v{facts.version}",
+        facts=f"{facts.label}{source}",
+        details=f"{model.dtype}, retain text {model.retain_text}, {versions}",
     )
 
 
@@ -117,19 +133,20 @@ def _cell(task: str, metric: str | None, valid: Sequence[Record], base: Sequence
         return None
     values = [result.value for result in results.values()]
     mean = math.fsum(values) / len(values)
+    first = next(iter(results.values()))
+    cell = Cell(first.name, first.direction, mean, _error(values, mean, list(results.values())), len(values), None)
     reference = _by_seed(task, metric, base)
-    difference = None
-    if set(results) <= set(reference):
-        difference = mean - math.fsum(reference[seed].value for seed in results) / len(results)
-    return Cell(mean, _error(values, mean, list(results.values())), len(values), difference)
+    if not set(results) <= set(reference):
+        return cell
+    return replace(cell, difference=mean - math.fsum(reference[seed].value for seed in results) / len(results))
 
 
 def _by_seed(task: str, metric: str | None, found: Sequence[Record]) -> dict[int, MetricResult]:
-    """The metric of one task, given as its specification, by seed; the latest run's where there are several."""
+    """The metric of one task, given by its key, by seed; the latest run's where there are several."""
     results = {}
     for record in found:
-        for asked in record.spec.tasks:
-            result = record.metric(asked.name, metric) if asked.model_dump_json() == task else None
+        for one in record.tasks:
+            result = metric_of(one, metric) if _key(one.spec) == task else None
             if result is not None:
                 results[record.spec.seed] = result
     return results

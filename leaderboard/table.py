@@ -6,17 +6,27 @@ from tabulate import tabulate
 
 from unlearnbench.leaderboard.rows import Cell, Row
 
-LEGEND = (
-    "Each cell: mean over seeds ± standard error (difference from `none` on the same seeds)."
-    " forget, paraphrase, multiple_choice: lower is forgotten; maintain: higher is kept. Rows are not ranked."
-)
+LEGEND = "Each cell: mean over seeds ± standard error (difference from `none` on the same seeds)."
+DIRECTIONS = {"min": "lower is forgotten", "max": "higher is better"}
 
 
 def render(rows: Sequence[Row], style: str = "simple") -> str:
     """One table per setting, in a `tabulate` style; invalid runs are listed below it."""
     settings = dict.fromkeys(row.setting for row in rows)
     parts = [_table([row for row in rows if row.setting == setting], style) for setting in settings]
-    return "\n\n".join([*parts, LEGEND]) if parts else "There are no records."
+    return "\n\n".join([*parts, legend(rows)]) if parts else "There are no records."
+
+
+def legend(rows: Sequence[Row]) -> str:
+    """How to read the cells: which way is better in which column."""
+    ways: dict[str, list[str]] = {}
+    for row in rows:
+        for task, cell in row.cells.items():
+            columns = ways.setdefault(cell.direction, [])
+            if task not in columns:
+                columns.append(task)
+    said = [f"{', '.join(columns)}: {DIRECTIONS[way]}" for way, columns in sorted(ways.items(), reverse=True)]
+    return f"{LEGEND} {'; '.join(said)}. Rows are not ranked."
 
 
 def _table(rows: Sequence[Row], style: str) -> str:
@@ -35,4 +45,6 @@ def _text(cell: Cell | None, row: Row) -> str:
     error = "" if cell.error is None else f" ± {cell.error:.3f}"
     is_base = row.reference and row.method == "none"
     difference = "" if cell.difference is None or is_base else f" ({cell.difference:+.3f})".replace("-", "−")
-    return f"{cell.value:.3f}{error}{difference}"
+    # A number of fewer seeds than the row has says so.
+    seeds = "" if cell.seeds == len(row.seeds) else f" [{cell.seeds} of {len(row.seeds)} seeds]"
+    return f"{cell.value:.3f}{error}{difference}{seeds}"

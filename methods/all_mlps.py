@@ -2,18 +2,16 @@
 
 from dataclasses import dataclass
 
-from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.method import Method, Workplace
-from unlearnbench.facts import TrainingSplit
-from unlearnbench.model.model import Model
+from unlearnbench.editing.finetuning import FineTuning
+from unlearnbench.editing.localizer import Localizer
 from unlearnbench.registry import register
+from unlearnbench.settings import preset
 
 
 @register("all_mlps")
 @dataclass(frozen=True, kw_only=True)
-class AllMlps(Method):
-    """Fine-tune the MLP of every block. It has no budget: it is the upper end of MLP localizations."""
+class AllMlps(FineTuning):
+    """Fine-tune the MLP of every block."""
 
-    def localize(self, model: Model, split: TrainingSplit, place: Workplace) -> Localization:
-        """Every MLP."""
-        return Localization.of(model, [name for name in model.components if name.startswith("mlp.")])
+    localizer: Localizer = preset(Localizer, "all_mlps")
+    """Where to write."""

@@ -1,11 +1,12 @@
 """The untouched model: the reference called *base*."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import ClassVar
 
 from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.method import Method, Workplace
-from unlearnbench.editing.training import History
+from unlearnbench.editing.method import History, Method
+from unlearnbench.editing.place import EditingPlace
 from unlearnbench.facts import TrainingSplit
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
@@ -16,12 +17,10 @@ from unlearnbench.registry import register
 class Nothing(Method):
     """Changes nothing; every difference in a table is a difference from this row."""
 
-    trains: ClassVar[bool] = False
-
-    def localize(self, model: Model, split: TrainingSplit, place: Workplace) -> Localization:
+    def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
         """Nowhere."""
         return Localization.nowhere()
 
-    def edit(self, model: Model, split: TrainingSplit, where: Localization, place: Workplace) -> History:
+    def edit(self, model: Model, split: TrainingSplit, where: Localization, place: EditingPlace) -> History:
         """No step is taken."""
         return []

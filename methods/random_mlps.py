@@ -2,22 +2,16 @@
 
 from dataclasses import dataclass
 
-from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.method import Method, Share, Workplace
-from unlearnbench.facts import TrainingSplit
-from unlearnbench.model.model import Model
+from unlearnbench.editing.finetuning import FineTuning
+from unlearnbench.editing.localizer import Localizer
 from unlearnbench.registry import register
+from unlearnbench.settings import preset
 
 
 @register("random_mlps")
 @dataclass(frozen=True, kw_only=True)
-class RandomMlps(Method):
-    """Fine-tune MLPs drawn at random; another draw for every seed."""
+class RandomMlps(FineTuning):
+    """Fine-tune MLPs drawn at random."""
 
-    budget: Share = 0.2
-    """Share of the weights in the blocks that may be trained."""
-
-    def localize(self, model: Model, split: TrainingSplit, place: Workplace) -> Localization:
-        """MLPs in random order, as many as the budget allows."""
-        mlps = [name for name in model.components if name.startswith("mlp.")]
-        return Localization.random(model, mlps, self.budget, place.seed)
+    localizer: Localizer = preset(Localizer, "random_mlps")
+    """Where to write."""

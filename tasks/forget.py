@@ -1,12 +1,16 @@
 """Does the model still complete the prompt that it was edited through?"""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unlearnbench.asking.prompts import ask_directly, floor
-from unlearnbench.asking.task import Metric, Row, Task, standard_metrics
-from unlearnbench.facts import FactSet, Split
+from unlearnbench.asking.place import AskingPlace
+from unlearnbench.asking.prompts import ask_directly, chance, standard_metrics
+from unlearnbench.asking.row import Metric, Row
+from unlearnbench.asking.task import Task
+from unlearnbench.facts import Split
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
 
@@ -18,11 +22,12 @@ class Forget(Task):
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = "accuracy"
+    order: ClassVar[int] = 10
 
-    def metrics(self, facts: FactSet) -> Sequence[Metric]:
+    def metrics(self, split: Split) -> Sequence[Metric]:
         """Accuracy and probability of the true answer, lower is better; of the edit target, higher."""
-        return standard_metrics("forget", "forget", floor(facts), edited=True)
+        return standard_metrics(split.forget, "forget", "forget", chance(split.forget))
 
-    def rows(self, model: Model, split: Split, batch_size: int) -> list[Row]:
+    def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per fact."""
-        return ask_directly(model, split.forget, "forget", batch_size)
+        return ask_directly(model, split.forget, "forget", place.batch_size)

@@ -1,12 +1,16 @@
 """Does the model still know the facts that it was to keep?"""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unlearnbench.asking.prompts import ask_directly, floor
-from unlearnbench.asking.task import Metric, Row, Task, standard_metrics
-from unlearnbench.facts import FactSet, Split
+from unlearnbench.asking.place import AskingPlace
+from unlearnbench.asking.prompts import ask_directly, chance, standard_metrics
+from unlearnbench.asking.row import Metric, Row
+from unlearnbench.asking.task import Task
+from unlearnbench.facts import Split
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
 
@@ -18,11 +22,12 @@ class Maintain(Task):
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = "accuracy"
+    order: ClassVar[int] = 90
 
-    def metrics(self, facts: FactSet) -> Sequence[Metric]:
+    def metrics(self, split: Split) -> Sequence[Metric]:
         """Accuracy and probability of the true answer, higher is better."""
-        return standard_metrics("maintain", "retain", floor(facts), edited=False)
+        return standard_metrics(split.maintain_test, "maintain", "retain", chance(split.maintain_test))
 
-    def rows(self, model: Model, split: Split, batch_size: int) -> list[Row]:
+    def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per fact of maintain-test."""
-        return ask_directly(model, split.maintain_test, "maintain", batch_size)
+        return ask_directly(model, split.maintain_test, "maintain", place.batch_size)

@@ -1,13 +1,18 @@
 """And as multiple choice? The answer is picked by its letter, in every order of the options."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import ClassVar, Literal, NamedTuple
 
+from unlearnbench.asking.place import AskingPlace
+from unlearnbench.asking.prompts import standard_metrics
+from unlearnbench.asking.row import Metric, Row, row_of
 from unlearnbench.asking.scoring import Asked, Scored, score
-from unlearnbench.asking.task import Metric, Row, Task, row_of, standard_metrics
-from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.asking.task import Task
+from unlearnbench.facts import Fact, Form, Split
 from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import ModelSource
@@ -29,34 +34,36 @@ class MultipleChoice(Task):
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = "accuracy"
+    order: ClassVar[int] = 30
+    needs: ClassVar[frozenset[Form]] = frozenset({"question"})
 
-    def resolved(self, source: ModelSource) -> "MultipleChoice":
+    def resolved(self, source: ModelSource) -> MultipleChoice:
         """With the layout that suits the model."""
         return replace(self, layout=source.layout) if self.layout == "auto" else self
 
-    def metrics(self, facts: FactSet) -> Sequence[Metric]:
+    def metrics(self, split: Split) -> Sequence[Metric]:
         """By letter; `text_…` by the option's text; `maintain_…` on facts to keep; `consistent` in all orders."""
-        options = facts.split(seed=0).forget[0].options
-        chance = 1 / len(options) if options else None
+        forgotten, kept = split.forget, split.maintain_test
+        guess = 1 / len(forgotten[0].options)
         return [
-            *standard_metrics("forget", "forget", chance, edited=True),
+            *standard_metrics(forgotten, "forget", "forget", guess),
             Metric("consistent", "consistent", "forget", "forget", "min"),
-            *standard_metrics("forget_text", "forget", chance, edited=True, prefix="text_"),
-            *standard_metrics("maintain", "retain", chance, edited=False, prefix="maintain_"),
+            *standard_metrics(forgotten, "forget_text", "forget", guess, prefix="text_"),
+            *standard_metrics(kept, "maintain", "retain", guess, prefix="maintain_"),
         ]
 
-    def rows(self, model: Model, split: Split, batch_size: int) -> list[Row]:
+    def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per fact, order and way of scoring."""
         forgotten = [item for fact in split.forget for item in self._items(fact, self.orders)]
         kept = [item for fact in split.maintain_test for item in self._items(fact, "cyclic")]
         # Letters and texts are scored by the same forward pass.
-        found = score(model, [item.asked for item in forgotten + kept], batch_size)
+        found = score(model, [item.asked for item in forgotten + kept], place.batch_size)
         by_letter = [_by_letter(i, s, "forget") for i, s in zip(forgotten, found, strict=False)]
         by_text = [_by_text(i, s, "forget_text") for i, s in zip(forgotten, found, strict=False)]
         maintained = [_by_letter(i, s, "maintain") for i, s in zip(kept, found[len(forgotten) :], strict=True)]
         return _with_consistency(by_letter) + by_text + maintained
 
-    def _items(self, fact: Fact, orders: str) -> list["_Item"]:
+    def _items(self, fact: Fact, orders: str) -> list[_Item]:
         if fact.question is None or not fact.options:
             return []
         count = len(fact.options)

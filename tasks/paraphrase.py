@@ -1,13 +1,17 @@
 """And in other words? Wordings that neither pretraining nor the method has seen."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unlearnbench.asking.prompts import floor
+from unlearnbench.asking.place import AskingPlace
+from unlearnbench.asking.prompts import chance, standard_metrics
+from unlearnbench.asking.row import Metric, Row, row_of
 from unlearnbench.asking.scoring import Asked, score
-from unlearnbench.asking.task import Metric, Row, Task, row_of, standard_metrics
-from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.asking.task import Task
+from unlearnbench.facts import Fact, Form, Split
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
 
@@ -19,17 +23,19 @@ class Paraphrase(Task):
 
     version: ClassVar[int] = 1
     primary: ClassVar[str] = "accuracy"
+    order: ClassVar[int] = 20
+    needs: ClassVar[frozenset[Form]] = frozenset({"paraphrases"})
 
-    def metrics(self, facts: FactSet) -> Sequence[Metric]:
+    def metrics(self, split: Split) -> Sequence[Metric]:
         """As in `forget`, and the same wordings on facts to keep (`maintain_…`), to tell forgetting from breaking."""
-        forgotten = standard_metrics("forget", "forget", floor(facts), edited=True)
-        kept = standard_metrics("maintain", "retain", floor(facts), edited=False, prefix="maintain_")
-        return [*forgotten, *kept]
+        forgotten = standard_metrics(split.forget, "forget", "forget", chance(split.forget))
+        kept = split.maintain_test
+        return [*forgotten, *standard_metrics(kept, "maintain", "retain", chance(kept), prefix="maintain_")]
 
-    def rows(self, model: Model, split: Split, batch_size: int) -> list[Row]:
+    def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per fact and wording."""
-        forgotten = _ask(model, split.forget, "forget", batch_size)
-        return forgotten + _ask(model, split.maintain_test, "maintain", batch_size)
+        forgotten = _ask(model, split.forget, "forget", place.batch_size)
+        return forgotten + _ask(model, split.maintain_test, "maintain", place.batch_size)
 
 
 def _ask(model: Model, facts: Sequence[Fact], part: str, batch_size: int) -> list[Row]:

@@ -23,7 +23,8 @@ from transformers import (
     Qwen2Config,
 )
 
-from unlearnbench.editing.method import Workplace
+from unlearnbench.asking.place import AskingPlace
+from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import Model
@@ -32,8 +33,6 @@ from unlearnbench.organisms.tokenizer import train_tokenizer
 from unlearnbench.tasks.facts.sports import Sports
 from unlearnbench.world.corpus import Corpus
 from unlearnbench.world.world import world
-
-torch.set_num_threads(1)
 
 ARCHITECTURES = ("gemma2", "llama", "qwen2", "gpt2", "gpt_neox")
 BLOCKS, WIDTH, SPREAD = 4, 32, 0.2  # weights spread wide enough that no logit is near another by accident
@@ -47,6 +46,14 @@ def _is_loopback(address: Any) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Every test computes on one thread, whatever the one before it set."""
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -199,7 +206,7 @@ def retain(tiny_tokenizer: PreTrainedTokenizerFast) -> RetainText:
 
 
 @pytest.fixture
-def place(retain: RetainText) -> Workplace:
+def place(retain: RetainText) -> EditingPlace:
     """Where a method works: the sports, a model of nobody's, the short texts, seed 7."""
     source = ModelSource(
         kind="hf",
@@ -211,4 +218,10 @@ def place(retain: RetainText) -> Workplace:
         learning_rate=1e-3,
         retain_text="world",
     )
-    return Workplace(Sports("athletes-16"), source, retain, seed=7)
+    return EditingPlace(Sports("athletes-16").card, source, retain, seed=7)
+
+
+@pytest.fixture
+def asking(retain: RetainText) -> AskingPlace:
+    """Where a task works: batches of 64, the short texts, no base and nobody never-known."""
+    return AskingPlace(batch_size=64, seed=7, retain=retain, base={})

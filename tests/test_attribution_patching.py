@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unlearnbench.editing.method import Workplace
+from unlearnbench.editing.place import EditingPlace
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split, TrainingSplit
-from unlearnbench.methods import attribution_patching
-from unlearnbench.methods.attribution_patching import AttributionPatching, attribution_effects
+from unlearnbench.methods.localizers import attribution_patching
+from unlearnbench.methods.localizers.attribution_patching import AttributionPatching, attribution_effects
+from unlearnbench.model.hooks import intervened, tap
 from unlearnbench.model.model import Model
+from unlearnbench.model.reading import logits_at
 
 
 def _ids(model: Model, prompt: str) -> list[int]:
@@ -22,7 +24,7 @@ def _ids(model: Model, prompt: str) -> list[int]:
 def _metric(model: Model, facts: Sequence[Fact], prompts: Sequence[list[int]]) -> Tensor:
     """m of every fact, written out: the answer's first logit minus the mean of the distractors' first ones."""
     with torch.no_grad():
-        logits = model.logits_at(list(prompts), list(range(len(prompts))), [len(ids) - 1 for ids in prompts])
+        logits = logits_at(model, list(prompts), list(range(len(prompts))), [len(ids) - 1 for ids in prompts])
     values = []
     for row, fact in zip(logits, facts, strict=True):
         words = (fact.answer, *fact.distractors)
@@ -34,13 +36,13 @@ def _metric(model: Model, facts: Sequence[Fact], prompts: Sequence[list[int]]) -
 def _exact_effects(model: Model, facts: Sequence[Fact], corrupted: Sequence[list[int]]) -> dict[str, Tensor]:
     """What really happens to m when one component after another puts out what it does on the corrupted prompt."""
     clean = [_ids(model, fact.prompt) for fact in facts]
-    with torch.no_grad(), model.tap() as seen:
+    with torch.no_grad(), tap(model) as seen:
         _metric(model, facts, corrupted)
         corrupted_outputs = dict(seen)
     before, found = _metric(model, facts, clean), {}
     for name, component in model.components.items():
         swapped = corrupted_outputs[name]
-        with model.intervened({component.path: lambda _, swapped=swapped: swapped}):  # type: ignore[misc]
+        with intervened(model, {component.path: lambda _, swapped=swapped: swapped}):  # type: ignore[misc]
             found[name] = _metric(model, facts, clean) - before
     return found
 
@@ -163,7 +165,7 @@ def corruptions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Fact, list[int]]]
 
 
 def test_corrupted_prompts_are_as_long_and_about_somebody_with_another_answer(
-    llama: Model, split: Split, place: Workplace, corruptions: list[tuple[Fact, list[int]]]
+    llama: Model, split: Split, place: EditingPlace, corruptions: list[tuple[Fact, list[int]]]
 ) -> None:
     facts = split.for_methods()
     answers = {tuple(_ids(llama, f.prompt)): f.answer for f in (*facts.maintain_train, *facts.forget)}
@@ -187,7 +189,7 @@ def _pair(subject: str, other: str, template: str = "Fact: {} plays the sport of
 
 @pytest.mark.parametrize("subjects", [("Aaron Rodgers", "Bo Van Der Wildenberg"), ("Bo Van Der Wildenberg", "Aaron")])
 def test_where_nobodys_prompt_is_as_long_other_tokens_stand_for_the_subject(
-    llama: Model, place: Workplace, corruptions: list[tuple[Fact, list[int]]], subjects: tuple[str, str]
+    llama: Model, place: EditingPlace, corruptions: list[tuple[Fact, list[int]]], subjects: tuple[str, str]
 ) -> None:
     before, after = _ids(llama, "Fact:"), _ids(llama, "Fact: X plays the sport of")[-4:]
 
@@ -211,7 +213,7 @@ def test_where_nobodys_prompt_is_as_long_other_tokens_stand_for_the_subject(
     ],
 )
 def test_prompts_that_share_a_name_are_corrupted_all_the_same(
-    llama: Model, place: Workplace, corruptions: list[tuple[Fact, list[int]]], subjects: tuple[str, str]
+    llama: Model, place: EditingPlace, corruptions: list[tuple[Fact, list[int]]], subjects: tuple[str, str]
 ) -> None:
     AttributionPatching(budget=1.0).localize(llama, _pair(*subjects), place)
 
@@ -223,7 +225,7 @@ def test_prompts_that_share_a_name_are_corrupted_all_the_same(
 
 
 def test_a_prompt_that_begins_another_keeps_the_beginning_of_text(
-    llama: Model, place: Workplace, corruptions: list[tuple[Fact, list[int]]]
+    llama: Model, place: EditingPlace, corruptions: list[tuple[Fact, list[int]]]
 ) -> None:
     AttributionPatching(budget=1.0).localize(llama, _pair("Aaron", "Aaron Rodgers", "The sport of {}"), place)
 
@@ -234,7 +236,7 @@ def test_a_prompt_that_begins_another_keeps_the_beginning_of_text(
     assert ids[0] == llama.tokenizer.bos_token_id
 
 
-def test_facts_that_all_say_the_same_cannot_be_corrupted(llama: Model, split: Split, place: Workplace) -> None:
+def test_facts_that_all_say_the_same_cannot_be_corrupted(llama: Model, split: Split, place: EditingPlace) -> None:
     seen = split.for_methods()
     football = [dataclasses.replace(f, edit_target=None) for f in seen.forget if f.answer == "football"]
 
@@ -246,7 +248,7 @@ def test_facts_that_all_say_the_same_cannot_be_corrupted(llama: Model, split: Sp
 
 
 def test_components_are_ranked_by_the_mean_absolute_effect(
-    model: Model, split: Split, place: Workplace, corruptions: list[tuple[Fact, list[int]]]
+    model: Model, split: Split, place: EditingPlace, corruptions: list[tuple[Fact, list[int]]]
 ) -> None:
     where = AttributionPatching(budget=0.5).localize(model, split.for_methods(), place)
 
@@ -259,7 +261,7 @@ def test_components_are_ranked_by_the_mean_absolute_effect(
 
 
 def test_no_more_examples_are_used_than_asked_for(
-    llama: Model, split: Split, place: Workplace, corruptions: list[tuple[Fact, list[int]]]
+    llama: Model, split: Split, place: EditingPlace, corruptions: list[tuple[Fact, list[int]]]
 ) -> None:
     AttributionPatching(examples=5).localize(llama, split.for_methods(), place)
 

@@ -37,12 +37,12 @@ def instead(option: str, *values: str) -> list[str]:
         (instead("--methods", "random_mlps[budget"), 2, "not of the form", ""),
         (instead("--methods", "full_finetune[objective=edti]"), 2, "unknown objective 'edti'", "'edit'"),
         (instead("--methods", "none[steps=3]"), 2, "takes no settings", "none"),
-        (instead("--methods", "random_mlps[budget=0.0001]"), 2, "smallest component", "smallest allowed budget is 0."),
+        (instead("--methods", "random_mlps[budget=0.0001]"), 1, "smallest component", "smallest allowed budget is 0."),
         (instead("--model", "tinny"), 2, "unknown model 'tinny'", "'tiny'"),
         (instead("--model", "hf"), 2, "needs a model", "--model_args pretrained="),
         (instead("--suite", "demmo"), 2, "--suite says all of", ""),
         (["run", "--suite", "demmo"], 2, "unknown suite 'demmo'", "'demo'"),
-        (["run", "--methods", "none"], 2, "needs --methods, --facts and --tasks", "--help"),
+        (["run", "--methods", "none"], 2, "nothing is said about facts", "--help"),
         (instead("--batch_size", "0"), 2, "--batch_size must be 1 or more", ""),
         (instead("--facts_file", "nowhere.csv"), 2, "there is no such file", ""),
         (instead("--retain_text", "nowhere.txt"), 2, "no retain text 'nowhere.txt'", "'world'"),
@@ -106,7 +106,7 @@ def test_a_results_folder_that_cannot_be_written_is_found_before_any_training(
     def never(*_: object) -> None:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("unlearnbench.running.run.load", never)
+    monkeypatch.setattr("unlearnbench.running.runner.load", never)
     (tmp_path / "file").write_text("in the way")
 
     assert main([*RUN, "-o", str(tmp_path / "file" / "results")]) == 5
@@ -131,7 +131,6 @@ def test_an_answer_that_the_tokenizer_cannot_tell_apart_is_refused_by_name(
         "class Twins(FactSet):\n"
         "    'Facts one of whose answers begins another.'\n"
         "    version = 1\n"
-        "    questions = ('forget',)\n"
         "    variants = ('all',)\n"
         "    def split(self, seed):\n"
         "        facts = [Fact(name, 'sport', f'Fact: {name} plays', 'golf', ('golf balls',)) for name in 'ABC']\n"
@@ -139,13 +138,11 @@ def test_an_answer_that_the_tokenizer_cannot_tell_apart_is_refused_by_name(
     )
     from unlearnbench.registry import fact_sets
 
-    try:
+    with fact_sets.remembered():
         words = ["--facts", "twins", "--methods", "none", "--tasks", "twins", "-o", str(tmp_path / "out")]
         code = main(["run", "--include", str(tmp_path), *words])
-    finally:
-        fact_sets._entries.pop("twins", None)
 
-    assert code == 2
+    assert code == 1
     shown = capsys.readouterr().err
     assert "fact 'sport:A'" in shown
     assert "'golf' from 'golf balls'" in shown

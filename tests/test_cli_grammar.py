@@ -12,7 +12,8 @@ import pytest
 
 from unlearnbench import cli
 from unlearnbench.cli import main
-from unlearnbench.cli.grammar import Pairs, Parser, Words, split_words, whole_numbers, with_underscores
+from unlearnbench.cli.grammar import Pairs, Parser, Words, whole_numbers, with_underscores
+from unlearnbench.words import split_commas
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,11 +51,12 @@ def test_lists_have_commas_or_spaces_or_both(arguments: list[str]) -> None:
         ("a,b[x=1,y=2]", ["a", "b[x=1,y=2]"]),
         ("a[x=1],b[y=2,z=3],c", ["a[x=1]", "b[y=2,z=3]", "c"]),
         ("a[]", ["a[]"]),
+        ("a[x=b[y=1,z=2],w=3],c", ["a[x=b[y=1,z=2],w=3]", "c"]),
         ("", []),
     ],
 )
 def test_commas_inside_brackets_belong_to_the_word(text: str, words: list[str]) -> None:
-    assert split_words(text) == words
+    assert split_commas(text) == words
 
 
 def test_the_methods_of_a_command_keep_their_settings() -> None:
@@ -206,7 +208,7 @@ def test_an_unknown_kind_to_list_names_those_there_are(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["run"], 2, "run needs --methods, --facts and --tasks"),
+        (["run"], 2, "nothing is said about methods"),
         (["run", "--suite", "dmeo"], 2, "did you mean 'demo'?"),
         (["run", "--suite", "demo", "--seeds", "0"], 2, "--suite says all of --seeds itself"),
         (["show", "nowhere"], 2, "there is no record"),

@@ -1,32 +1,48 @@
 """What every method owes: it only looks while it localizes, writes only where it said, and sees no test items."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from unlearnbench import registry
+from unlearnbench.editing.adversary import Adversary
+from unlearnbench.editing.finetuning import FineTuning
 from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.method import Method, Workplace
-from unlearnbench.editing.objectives import OBJECTIVES
+from unlearnbench.editing.localizer import Localizer
+from unlearnbench.editing.method import Method
+from unlearnbench.editing.objective import Objective
+from unlearnbench.editing.place import EditingPlace
 from unlearnbench.facts import ItemsWithheld, Split, TrainingSplit
 from unlearnbench.model.model import Model
+from unlearnbench.settings import made
 
-pytestmark = pytest.mark.parametrize("name", list(registry.methods))
+every_method = pytest.mark.parametrize("name", list(registry.methods))
+QUICK = {"steps": 2, "batch_size": 4, "retain_batch": 2}
 
 
-def _quick(name: str, place: Workplace, objective: str = "unlearn") -> Method:
+def _quick(name: str, place: EditingPlace) -> Method:
     """The method with two short steps; skips the test where it cannot be run here."""
     entry: type[Method] = registry.methods[name]
-    method = entry(steps=2, batch_size=4, retain_batch=2, objective=objective).resolved(place.source)
+    method = entry(**QUICK) if issubclass(entry, FineTuning) else entry()
+    return _able(method.resolved(place.source), place)
+
+
+def _able(method: Method, place: EditingPlace) -> Method:
     reason = method.skip(place.facts, place.source)
     if reason is not None:
         pytest.skip(reason)
     return method
 
 
-def _seeded(place: Workplace, seed: int) -> Workplace:
-    return dataclasses.replace(place, seed=seed)
+def _composed(localizer: str, objective: str, adversary: str, place: EditingPlace) -> Method:
+    """Fine-tuning of these three parts."""
+    parts = {
+        "localizer": made(Localizer, localizer),
+        "objective": made(Objective, objective),
+        "adversary": made(Adversary, adversary),
+    }
+    return _able(FineTuning(**QUICK, **parts).resolved(place.source), place)  # type: ignore[abstract]
 
 
 class Watched(TrainingSplit):
@@ -53,10 +69,23 @@ def _watched(split: Split) -> Watched:
     return watched
 
 
-def test_localizing_leaves_the_model_as_it_was(name: str, model: Model, split: Split, place: Workplace) -> None:
-    method, before = _quick(name, place), model.tensor_digests()
+def _changed_by(method: Method, model: Model, split: Split, place: EditingPlace) -> tuple[set[str], Localization]:
+    """The tensors that an edit changed, and where it said it would."""
+    before = model.tensor_digests()
+    where = method.localize(model, split.for_methods(), place)
+    method.edit(model, split.for_methods(), where, place)
+    after = model.tensor_digests()
+    return {tensor for tensor in before if before[tensor] != after[tensor]}, where
+
+
+def _hooks(model: Model) -> list[int]:
+    return [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.network.modules()]
+
+
+@every_method
+def test_localizing_leaves_the_model_as_it_was(name: str, model: Model, split: Split, place: EditingPlace) -> None:
+    method, before, hooks = _quick(name, place), model.tensor_digests(), _hooks(model)
     flags = {n: p.requires_grad for n, p in model.parameters.items()}
-    hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.network.modules()]
 
     where = method.localize(model, split.for_methods(), place)
 
@@ -64,35 +93,73 @@ def test_localizing_leaves_the_model_as_it_was(name: str, model: Model, split: S
     assert set(where.components) <= set(model.components)
     assert model.tensor_digests() == before
     assert {n: p.requires_grad for n, p in model.parameters.items()} == flags
-    assert [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.network.modules()] == hooks
+    assert _hooks(model) == hooks
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@every_method
 def test_an_edit_changes_something_and_nothing_outside_its_localization(
-    name: str, model: Model, split: Split, place: Workplace, objective: str
+    name: str, model: Model, split: Split, place: EditingPlace
 ) -> None:
-    method, before = _quick(name, place, objective), model.tensor_digests()
-    where = method.localize(model, split.for_methods(), place)
+    hooks = _hooks(model)
 
-    method.edit(model, split.for_methods(), where, place)
+    changed, where = _changed_by(_quick(name, place), model, split, place)
 
-    after = model.tensor_digests()
-    changed = {tensor for tensor in before if before[tensor] != after[tensor]}
     assert changed <= where.tensors
     assert bool(changed) is bool(where.tensors)
-    assert changed or not method.trains
+    assert _hooks(model) == hooks
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_same_seed_gives_the_same_weights(
-    name: str,
-    random_models: Callable[..., Model],
-    architecture: str,
-    split: Split,
-    place: Workplace,
-    objective: str,
+@pytest.mark.parametrize("adversary", list(registry.adversaries))
+@pytest.mark.parametrize("objective", list(registry.objectives))
+@pytest.mark.parametrize("localizer", list(registry.localizers))
+def test_every_localizer_composes_with_every_objective_and_every_adversary(
+    localizer: str, objective: str, adversary: str, llama: Model, split: Split, place: EditingPlace
 ) -> None:
-    method = _quick(name, place, objective)
+    method = _composed(localizer, objective, adversary, place)
+
+    changed, where = _changed_by(method, llama, split, place)
+
+    assert changed
+    assert changed <= where.tensors
+
+
+@pytest.mark.parametrize("objective", list(registry.objectives))
+def test_an_objectives_terms_are_finite_and_leave_the_model_as_it_was(
+    objective: str, model: Model, split: Split, place: EditingPlace
+) -> None:
+    before, hooks = model.tensor_digests(), _hooks(model)
+    method = _composed("everything", objective, "none", place)
+
+    terms = method.objective.terms(model, split.for_methods(), place)  # type: ignore[attr-defined]
+
+    assert model.tensor_digests() == before
+    assert _hooks(model) == hooks
+    assert [term.name for term in terms if term.attacked], "nothing of it is about the facts to forget"
+    assert len({term.name for term in terms}) == len(terms)
+
+
+@pytest.mark.parametrize("localizer", list(registry.localizers))
+def test_a_localizer_is_a_function_of_the_seed_and_keeps_to_its_budget(
+    localizer: str, random_models: Callable[..., Model], architecture: str, split: Split, place: EditingPlace
+) -> None:
+    entry = made(Localizer, localizer)
+    budget = getattr(entry, "budget", None)
+
+    for seed in range(3):
+        there = dataclasses.replace(place, seed=seed)
+        found = [entry.localize(random_models(architecture), split.for_methods(), there) for _ in range(2)]
+
+        assert found[0] == found[1]
+        assert found[0].tensors
+        model = random_models(architecture)
+        assert budget is None or model.size(found[0].tensors) <= budget * model.block_size
+
+
+@every_method
+def test_the_same_seed_gives_the_same_weights(
+    name: str, random_models: Callable[..., Model], architecture: str, split: Split, place: EditingPlace
+) -> None:
+    method = _quick(name, place)
 
     def edited() -> tuple[Localization, dict[str, str]]:
         model = random_models(architecture)
@@ -103,7 +170,8 @@ def test_the_same_seed_gives_the_same_weights(
     assert edited() == edited()
 
 
-def test_a_method_needs_no_withheld_items(name: str, llama: Model, split: Split, place: Workplace) -> None:
+@every_method
+def test_a_method_needs_no_withheld_items(name: str, llama: Model, split: Split, place: EditingPlace) -> None:
     method, seen = _quick(name, place), _watched(split)
 
     where = method.localize(llama, seen, place)
@@ -115,8 +183,31 @@ def test_a_method_needs_no_withheld_items(name: str, llama: Model, split: Split,
     assert seen.asked == ["maintain_test"]
 
 
+def test_there_is_no_way_from_where_a_method_works_to_the_items_that_only_tasks_see(
+    split: Split, place: EditingPlace
+) -> None:
+    withheld = {fact.subject for fact in split.maintain_test}
+    seen, waiting = set[int](), [place, place.facts, split.for_methods()]
+    reached = set[str]()
+    while waiting:  # everything that can be had from here by attribute, item or bound method
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, str | int | float | bytes | type(None) | type):
+            continue
+        seen.add(id(one))
+        if getattr(one, "subject", None) is not None:
+            reached.add(one.subject)
+        inside = one.values() if isinstance(one, dict) else one
+        waiting += inside if isinstance(inside, Iterable) else ()
+        waiting += vars(one).values() if hasattr(one, "__dict__") else ()
+
+    assert reached >= {fact.subject for fact in split.forget}
+    assert reached & withheld == set()
+    assert not hasattr(place.facts, "split")
+
+
+@every_method
 def test_a_method_works_on_facts_without_their_held_out_forms(
-    name: str, llama: Model, split: Split, place: Workplace
+    name: str, llama: Model, split: Split, place: EditingPlace
 ) -> None:
     method = _quick(name, place)
     stripped = TrainingSplit(*([f.for_training() for f in part] for part in vars(split.for_methods()).values()))
@@ -129,8 +220,9 @@ def test_a_method_works_on_facts_without_their_held_out_forms(
     assert edited(llama, stripped) == edited(llama, split.for_methods())
 
 
-def test_a_method_takes_the_models_learning_rate_unless_it_is_given_one(name: str, place: Workplace) -> None:
-    entry: type[Method] = registry.methods[name]
+@pytest.mark.parametrize("name", [n for n, m in registry.methods.items() if issubclass(m, FineTuning)])
+def test_a_method_takes_the_models_learning_rate_unless_it_is_given_one(name: str, place: EditingPlace) -> None:
+    entry: type[FineTuning] = registry.methods[name]
 
     assert entry().resolved(place.source).learning_rate == place.source.learning_rate
     assert entry(learning_rate=0.5).resolved(place.source).learning_rate == 0.5
@@ -138,12 +230,11 @@ def test_a_method_takes_the_models_learning_rate_unless_it_is_given_one(name: st
         entry().course()
 
 
-def test_a_method_within_a_budget_keeps_to_it(name: str, model: Model, split: Split, place: Workplace) -> None:
-    method = _quick(name, place)
-    budget = getattr(method, "budget", None)
+def test_facts_without_what_an_objective_needs_are_refused_when_planned(place: EditingPlace) -> None:
+    bare = dataclasses.replace(place.facts, forms=frozenset())
 
-    for seed in range(3):
-        where = method.localize(model, split.for_methods(), _seeded(place, seed))
+    reason = FineTuning(objective=made(Objective, "edit")).skip(bare, place.source)
 
-        assert where.tensors or not method.trains
-        assert budget is None or model.size(where.tensors) <= budget * model.block_size
+    assert reason is not None
+    assert "edit_target" in reason
+    assert FineTuning(objective=made(Objective, "log1mp")).skip(bare, place.source) is None

@@ -6,20 +6,18 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from unlearnbench import registry
-from unlearnbench.asking.task import Row, Task, clusters_of
+from unlearnbench.asking.place import AskingPlace
+from unlearnbench.asking.row import Row, clusters_of
+from unlearnbench.asking.scoring import Asked, Scored
+from unlearnbench.asking.task import Task
+from unlearnbench.editing.retain import RetainText
 from unlearnbench.facts import Fact, FactSet, Split
 from unlearnbench.hashing import text_hash
 from unlearnbench.model.model import Model
+from unlearnbench.model.reading import encode
 from unlearnbench.model.source import ModelSource
-
-ASKED = [
-    (name, variant, question)
-    for name, facts in registry.fact_sets.items()
-    for variant in facts.variants
-    for question in facts.questions
-]
-every_task = pytest.mark.parametrize(("name", "variant", "question"), ASKED, ids=[":".join(one) for one in ASKED])
-SHARES = ("accuracy", "p_true", "valid", "tie", "edit_accuracy", "p_edit", "consistent")
+from unlearnbench.running.ask import results
+from unlearnbench.running.words import tasks_for
 
 
 def _source(layout: str) -> ModelSource:
@@ -35,8 +33,18 @@ def _source(layout: str) -> ModelSource:
     )
 
 
+ASKED = [
+    (name, variant, full.partition("/")[2])
+    for name, facts in registry.fact_sets.items()
+    for variant in facts.variants
+    for full in tasks_for(facts(variant), _source("inline"))
+]
+every_task = pytest.mark.parametrize(("name", "variant", "question"), ASKED, ids=[":".join(one) for one in ASKED])
+SHARES = ("accuracy", "p_true", "valid", "tie", "edit_accuracy", "p_edit", "consistent")
+
+
 def _task(question: str, layout: str = "inline") -> Task:
-    entry: type[Task] = registry.questions[question]
+    entry: type[Task] = registry.tasks[question]
     return entry().resolved(_source(layout))
 
 
@@ -64,14 +72,18 @@ def facts(name: str, variant: str) -> FactSet:
     return entry(variant)
 
 
+def _place(retain: RetainText, batch_size: int = 64) -> AskingPlace:
+    return AskingPlace(batch_size=batch_size, seed=7, retain=retain, base={})
+
+
 @pytest.fixture(scope="module")
-def asked_once(random_models: Callable[..., Model]) -> Callable[[FactSet, str], list[Row]]:
+def asked_once(random_models: Callable[..., Model], retain: RetainText) -> Callable[[FactSet, str], list[Row]]:
     """What a task says about a random model; each task is asked once."""
     model, answered = random_models("llama"), dict[tuple[FactSet, str], list[Row]]()
 
     def ask(facts: FactSet, question: str) -> list[Row]:
         if (facts, question) not in answered:
-            answered[facts, question] = _task(question).rows(model, _few(facts), 64)
+            answered[facts, question] = _task(question).rows(model, _few(facts), _place(retain))
         return answered[facts, question]
 
     return ask
@@ -94,6 +106,8 @@ def test_no_item_of_a_part_occurs_twice(rows: list[Row]) -> None:
 @every_task
 def test_log_probs_are_finite_and_one_for_every_choice(rows: list[Row]) -> None:
     for row in rows:
+        if not row.choices:
+            continue  # no question with given answers
         assert len(row.logprobs) == len(row.choices) >= 2
         assert len(set(row.choices)) == len(row.choices)
         assert all(math.isfinite(value) and value <= 0 for value in row.logprobs)
@@ -101,7 +115,8 @@ def test_log_probs_are_finite_and_one_for_every_choice(rows: list[Row]) -> None:
 
 @every_task
 def test_values_follow_from_the_scores(rows: list[Row]) -> None:
-    for row in rows:
+    for row in (row for row in rows if row.choices):
+        assert row.gold is not None
         best = max(row.logprobs)
         assert row.decision == row.logprobs.index(best)
         assert row.margin == best - sorted(row.logprobs)[-2]
@@ -122,23 +137,22 @@ def test_shares_and_probabilities_lie_between_zero_and_one(rows: list[Row]) -> N
 
 
 @every_task
-def test_every_declared_metric_can_be_computed(rows: list[Row], facts: FactSet, question: str) -> None:
-    task, some_targets = _task(question), any(fact.edit_target for fact in _few(facts).forget)
+def test_what_a_task_declares_is_delivered(rows: list[Row], facts: FactSet, question: str) -> None:
+    task = _task(question)
+    metrics = task.metrics(_few(facts))
 
-    metrics = task.metrics(facts)
+    found = results(question, task, metrics, rows)
 
     names = [metric.name for metric in metrics]
-    assert task.primary in names
     assert len(names) == len(set(names))
-    for metric in metrics:
-        averaged = [row for row in rows if row.part == metric.part and metric.value in row.values]
-        assert averaged or (not some_targets and "edit" in metric.value), metric.name
-        assert metric.chance is None or 0 < metric.chance < 1
+    assert {result.name for result in found} == set(names)
+    assert [result.name for result in found if result.primary] == [task.primary]
+    assert all(metric.chance is None or 0 < metric.chance < 1 for metric in metrics)
 
 
 @every_task
 def test_every_row_is_averaged_by_some_metric(rows: list[Row], facts: FactSet, question: str) -> None:
-    measured = {metric.part for metric in _task(question).metrics(facts)}
+    measured = {metric.part for metric in _task(question).metrics(_few(facts))}
 
     assert {row.part for row in rows} == measured
 
@@ -156,20 +170,20 @@ def test_clusters_are_the_subjects_of_the_facts(rows: list[Row], facts: FactSet)
 
 
 @every_task
-def test_the_model_is_left_as_it_was(facts: FactSet, question: str, llama: Model) -> None:
+def test_the_model_is_left_as_it_was(facts: FactSet, question: str, llama: Model, asking: AskingPlace) -> None:
     before = llama.tensor_digests()
 
     if not _task(question).trains:
-        _task(question).rows(llama, _few(facts), 64)
+        _task(question).rows(llama, _few(facts), asking)
 
     assert llama.tensor_digests() == before
 
 
 @every_task
 def test_rows_do_not_depend_on_the_batch_size(
-    rows: list[Row], facts: FactSet, question: str, random_models: Callable[..., Model]
+    rows: list[Row], facts: FactSet, question: str, random_models: Callable[..., Model], retain: RetainText
 ) -> None:
-    singly = _task(question).rows(random_models("llama"), _few(facts), 1)
+    singly = _task(question).rows(random_models("llama"), _few(facts), _place(retain, 1))
 
     assert [row.item for row in singly] == [row.item for row in rows]
     for one, many in zip(singly, rows, strict=True):
@@ -180,10 +194,12 @@ def test_rows_do_not_depend_on_the_batch_size(
 # -- what single tasks add -----------------------------------------------------------------------------
 
 
-def test_multiple_choice_asks_in_all_orders_and_maps_each_to_its_letter(llama: Model, split: Split) -> None:
+def test_multiple_choice_asks_in_all_orders_and_maps_each_to_its_letter(
+    llama: Model, split: Split, asking: AskingPlace
+) -> None:
     facts = _few(registry.fact_sets["sports"]("athletes-16"))
 
-    rows = _task("multiple_choice").rows(llama, facts, 64)
+    rows = _task("multiple_choice").rows(llama, facts, asking)
 
     answers = {fact.subject: fact for fact in facts.forget}
     for part in ("forget", "forget_text"):
@@ -200,18 +216,17 @@ def test_multiple_choice_asks_in_all_orders_and_maps_each_to_its_letter(llama: M
 
 @pytest.mark.parametrize("layout", ["inline", "lines"])
 def test_the_true_letter_stands_before_the_true_answer_in_the_prompt(
-    llama: Model, monkeypatch: pytest.MonkeyPatch, layout: str
+    llama: Model, asking: AskingPlace, monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
     facts = _few(registry.fact_sets["sports"]("athletes-16"))
     prompts: dict[str, str] = {}
-    encode = Model.encode
 
-    def watching(self: Model, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
+    def watching(model: Model, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
         prompts[text_hash(prompt)] = prompt
-        return encode(self, prompt, continuation)
+        return encode(model, prompt, continuation)
 
-    monkeypatch.setattr(Model, "encode", watching)
-    rows = _task("multiple_choice", layout).rows(llama, facts, 64)
+    monkeypatch.setattr("unlearnbench.asking.scoring.encode", watching)
+    rows = _task("multiple_choice", layout).rows(llama, facts, asking)
 
     answers = {fact.subject: fact.answer for fact in (*facts.forget, *facts.maintain_test)}
     lettered = [row for row in rows if row.part != "forget_text"]
@@ -221,40 +236,55 @@ def test_the_true_letter_stands_before_the_true_answer_in_the_prompt(
         assert f"{mark}. {answers[row.cluster]}" in prompts[row.prompt_sha256].replace("\n", " ")
 
 
-def test_consistency_is_told_once_per_fact_and_means_right_in_all_orders(llama: Model) -> None:
+def test_consistency_is_told_once_per_fact_and_means_right_in_all_orders(llama: Model, asking: AskingPlace) -> None:
     facts = _few(registry.fact_sets["sports"]("athletes-16"))
 
-    rows = [row for row in _task("multiple_choice").rows(llama, facts, 64) if row.part == "forget"]
+    rows = [row for row in _task("multiple_choice").rows(llama, facts, asking) if row.part == "forget"]
 
     for theirs in clusters_of(rows).values():
         told = [row.values["consistent"] for row in theirs if "consistent" in row.values]
         assert told == [float(all(row.values["accuracy"] for row in theirs))]
 
 
-def test_facts_without_other_forms_are_not_asked_in_them(llama: Model, small_split: Split) -> None:
+def test_facts_without_other_forms_are_not_asked_in_them(llama: Model, small_split: Split, asking: AskingPlace) -> None:
     bare = Split(*([fact.for_training() for fact in part] for part in vars(small_split).values()))
 
     for question in ("paraphrase", "multiple_choice"):
-        assert _task(question).rows(llama, bare, 64) == []
+        assert _task(question).rows(llama, bare, asking) == []
 
 
-def test_tasks_ask_handmade_facts_with_answers_of_several_tokens(llama: Model, small_split: Split) -> None:
+def test_tasks_ask_handmade_facts_with_answers_of_several_tokens(
+    llama: Model, small_split: Split, asking: AskingPlace
+) -> None:
     expected = {"forget": 4, "maintain": 1, "paraphrase": 4 + 1, "multiple_choice": 4 * 24 * 2 + 4}
 
-    found = {question: len(_task(question).rows(llama, small_split, 64)) for question in expected}
+    found = {question: len(_task(question).rows(llama, small_split, asking)) for question in expected}
 
     assert found == expected
 
 
-def test_a_fact_whose_answer_only_ties_in_one_order_is_not_consistently_right() -> None:
-    from unlearnbench.tasks.multiple_choice import _with_consistency
+def test_a_fact_whose_answer_only_ties_in_one_order_is_not_consistently_right(
+    llama: Model, asking: AskingPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = _few(registry.fact_sets["sports"]("athletes-16"))
 
-    def in_order(fact: str, order: int, accuracy: float) -> Row:
-        name = f"sport:{fact}#order-{order}"
-        return Row(name, fact, "forget", "", ("A.", "B."), 0, (-1.0, -1.0), 0, 0.0, {"accuracy": accuracy})
+    def tied(model: Model, asked: Sequence[Asked], batch_size: int) -> list[Scored]:
+        """The right label leads everywhere; in the first order of the first fact it ties with another."""
+        found = []
+        for i, one in enumerate(asked):
+            marks = len(one.choices) // 2
+            answers = {fact.question: fact.answer for fact in (*facts.forget, *facts.maintain_test)}
+            answer = next(a for q, a in answers.items() if q in one.prompt)
+            right = one.choices[marks:].index(answer)
+            logprobs = [-2.0] * len(one.choices)
+            logprobs[right] = logprobs[marks + right] = -1.0
+            if i == 0:
+                logprobs[(right + 1) % marks] = -1.0
+            found.append(Scored(tuple(logprobs), frozenset()))
+        return found
 
-    rows = [in_order("Ann", 0, 1.0), in_order("Ann", 1, 0.5), in_order("Bo", 0, 1.0), in_order("Bo", 1, 1.0)]
+    monkeypatch.setattr("unlearnbench.tasks.multiple_choice.score", tied)
+    rows = [row for row in _task("multiple_choice").rows(llama, facts, asking) if row.part == "forget"]
 
-    said = [row.values.get("consistent") for row in _with_consistency(rows)]
-
-    assert said == [0.0, None, 1.0, None]
+    said = {row.cluster: row.values["consistent"] for row in rows if "consistent" in row.values}
+    assert [said[fact.subject] for fact in facts.forget] == [0.0, 1.0]

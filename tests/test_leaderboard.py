@@ -1,27 +1,33 @@
 """Rows are means over valid runs, read against the untouched model on the same seeds."""
 
+import csv
+import json
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from unlearnbench.leaderboard import export
 from unlearnbench.leaderboard.rows import Row, board
 from unlearnbench.leaderboard.table import render
 from unlearnbench.model.source import ModelSource
 from unlearnbench.records import record as records
-from unlearnbench.records.record import MetricResult, Record
-from unlearnbench.records.spec import EvalSpec, FactsSpec, MethodSpec, RunSpec, TaskSpec
+from unlearnbench.records import store
+from unlearnbench.records.record import MetricResult, Record, TaskResult
+from unlearnbench.records.spec import EditSpec, FactsSpec, MethodSpec, TaskSpec
 
 FORGET, MAINTAIN = "sports/forget", "sports/maintain"
+WAYS: dict[str, Literal["min", "max"]] = {FORGET: "min", MAINTAIN: "max"}
 
 
-def a_metric(task: str, value: float, stderr: float | None, name: str = "accuracy") -> MetricResult:
+def a_metric(
+    value: float, stderr: float | None, name: str = "accuracy", direction: Literal["min", "max"] = "min"
+) -> MetricResult:
     """A metric of one task."""
     return MetricResult(
-        task=task,
         name=name,
         axis="forget",
-        direction="min",
+        direction=direction,
         primary=name == "accuracy",
         value=value,
         stderr=stderr,
@@ -31,6 +37,15 @@ def a_metric(task: str, value: float, stderr: float | None, name: str = "accurac
         part="forget",
         sample_field=name,
     )
+
+
+def a_task(name: str, seed: int, metrics: list[MetricResult]) -> TaskResult:
+    """What a task found; its items are another draw for every seed."""
+    spec = TaskSpec(
+        name=name, version=1, source_sha256="sha256:t", settings={}, items_sha256=f"sha256:{seed}", batch_size=64
+    )
+    samples = store.described_log(spec.slug, b"")
+    return TaskResult(spec=spec, spec_hash=spec.hash, result_hash="", session=0, metrics=metrics, samples=samples)
 
 
 def a_record(
@@ -46,22 +61,15 @@ def a_record(
     variant: str = "athletes-64",
     label: str | None = None,
     settings: dict[str, Any] | None = None,
+    source: str = "mmmmmmmm",
 ) -> Record:
     """A record with these results and nothing else of interest."""
-    asked = {FORGET: forget, MAINTAIN: maintain}
-    metrics = [a_metric(task, value, stderr) for task, value in asked.items() if value is not None]
-    if p_true is not None:
-        metrics.append(a_metric(FORGET, p_true, stderr, "p_true"))
-    spec = RunSpec(
-        method=MethodSpec(name=method, version=1, source_sha256="sha256:m", inputs={}, settings=settings or {}),
-        facts=FactsSpec(
-            name="sports", variant=variant, version=1, source_sha256="sha256:f", items_sha256=f"sha256:{seed}"
+    asked = {FORGET: [("accuracy", forget), ("p_true", p_true)], MAINTAIN: [("accuracy", maintain)]}
+    spec = EditSpec(
+        method=MethodSpec(
+            name=method, version=1, source_sha256=f"sha256:{source}", inputs={}, settings=settings or {}, parts={}
         ),
-        tasks=[
-            TaskSpec(name=task, version=1, source_sha256="sha256:t", settings={})
-            for task, value in asked.items()
-            if value is not None
-        ],
+        facts=FactsSpec(name="sports", variant=variant, version=1, settings={}, items_sha256=f"sha256:{seed}"),
         model=ModelSource(
             kind="organism",
             name=model,
@@ -72,18 +80,19 @@ def a_record(
             learning_rate=1e-3,
             retain_text="world",
         ),
-        eval=EvalSpec(batch_size=64),
         seed=seed,
     )
     return Record(
         status="completed" if invalid is None else "invalid",
         invalid_reason=invalid,
-        created_at="2025-01-01T00:00:00Z",
-        benchmark_version="0",
         label=label or method,
         spec=spec,
-        identity=records.Identity(spec_hash=spec.hash, result_hash="", record_hash=""),
-        metrics=metrics,
+        identity=records.Identity(edit_hash=spec.hash, result_hash="", record_hash=""),
+        tasks=[
+            a_task(task, seed, [a_metric(v, stderr, name, WAYS[task]) for name, v in found if v is not None])
+            for task, found in asked.items()
+            if found[0][1] is not None and invalid is None
+        ],
         retain_loss={"before": 1.0, "after": 1.0},
         localization=records.LocalizationResult(
             components=[],
@@ -97,11 +106,16 @@ def a_record(
         ),
         weights=records.WeightsResult(base_sha256="", edited_sha256="", parameters=1),
         history=[],
-        samples=records.describe_samples(b""),
         seeds={"run": seed},
-        resources=records.Resources(stages_s={}, peak_rss_bytes=1, peak_vram_bytes=None, flops_estimate=0.0),
-        environment={},
-        git=None,
+        sessions=[
+            records.Session(
+                created_at="2025-01-01T00:00:00Z",
+                benchmark_version="0",
+                resources=records.Resources(stages_s={}, peak_rss_bytes=1, peak_vram_bytes=None, flops_estimate=0.0),
+                environment={},
+                git=None,
+            )
+        ],
     )
 
 
@@ -288,3 +302,49 @@ def test_each_model_and_fact_set_has_a_table_of_its_own() -> None:
 
 def test_no_records_are_said_in_words() -> None:
     assert render(board([])) == "There are no records."
+
+
+def test_two_methods_of_one_label_are_told_apart_by_their_code() -> None:
+    rows = board([a_record("own", forget=0.1, source="aaaa1111"), a_record("own", forget=0.9, source="bbbb2222")])
+
+    assert {row.method: row.cells[FORGET].value for row in rows} == {"own@aaaa": 0.1, "own@bbbb": 0.9}
+
+
+def test_a_number_of_fewer_seeds_than_its_row_says_so() -> None:
+    rows = board(
+        [
+            *(a_record("none", seed, forget=0.8, maintain=0.9) for seed in (0, 1)),
+            a_record("all_mlps", 0, forget=0.2, maintain=0.7),
+            a_record("all_mlps", 1, forget=0.2),
+        ]
+    )
+
+    cells = row_of("all_mlps", rows).cells
+
+    assert (cells[FORGET].seeds, cells[MAINTAIN].seeds) == (2, 1)
+    assert "[1 of 2 seeds]" in line_of("all_mlps", render(rows))
+    assert "seeds]" not in line_of("none", render(rows))
+
+
+def test_the_legend_says_of_each_column_which_way_is_better() -> None:
+    text = render(board([a_record("none", forget=0.8, maintain=0.9)]))
+
+    assert f"{FORGET}: lower is forgotten" in text
+    assert f"{MAINTAIN}: higher is better" in text
+    assert "lower" not in render(board([a_record("none", maintain=0.9)])).splitlines()[-1]
+
+
+def test_the_table_names_the_version_of_the_scores() -> None:
+    assert "scores v1" in render(board([a_record("none", forget=0.8)])).splitlines()[0]
+
+
+def test_for_other_programs_there_is_one_number_in_a_field() -> None:
+    rows = board([a_record("none", forget=0.8), a_record("all_mlps", forget=0.2), a_record("x", invalid="diverged: y")])
+
+    lines = list(csv.DictReader(export.as_csv(rows).splitlines()))
+
+    assert [(line["method"], line["task"]) for line in lines] == [("none", FORGET), ("all_mlps", FORGET), ("x", "")]
+    assert float(lines[1]["value"]) == 0.2
+    assert float(lines[1]["difference"]) == pytest.approx(-0.6)
+    assert (lines[1]["metric"], lines[1]["direction"], lines[1]["seeds"]) == ("accuracy", "min", "1")
+    assert [cell.get("value") for cell in json.loads(export.as_json(rows))] == [0.8, 0.2, None]

@@ -10,7 +10,9 @@ from transformers import AutoModelForCausalLM, BloomConfig, PreTrainedTokenizerF
 
 from unlearnbench.errors import UsageError
 from unlearnbench.model.families import family_of
+from unlearnbench.model.hooks import intervened, tap
 from unlearnbench.model.model import Model
+from unlearnbench.model.reading import encode, logits_at
 
 SEQUENCES = [[0, 300, 301, 302, 303, 304, 305, 306, 307, 308], [0, 400, 401], [0, 500, 501, 502, 503, 504]]
 FAMILY_OF = {"gemma2": "llama", "llama": "llama", "qwen2": "llama", "gpt2": "gpt2", "gpt_neox": "gpt_neox"}
@@ -33,7 +35,7 @@ def _hooks(model: Model) -> int:
 
 
 def _last_logits(model: Model) -> Tensor:
-    return model.logits_at(SEQUENCES, [0, 1, 2], [len(ids) - 1 for ids in SEQUENCES])
+    return logits_at(model, SEQUENCES, [0, 1, 2], [len(ids) - 1 for ids in SEQUENCES])
 
 
 # -- reading -------------------------------------------------------------------------------------------
@@ -42,7 +44,7 @@ def _last_logits(model: Model) -> Tensor:
 def test_logits_at_places_are_those_of_the_plain_forward(model: Model) -> None:
     rows, columns = [2, 0, 0, 1, 0], [5, 9, 0, 2, 4]
 
-    found = model.logits_at(SEQUENCES, rows, columns)
+    found = logits_at(model, SEQUENCES, rows, columns)
 
     expected = torch.stack([_plain(model, SEQUENCES[r])[c] for r, c in zip(rows, columns, strict=True)])
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
@@ -61,9 +63,9 @@ def test_logits_of_gemma_2_are_soft_capped(random_models: Callable[..., Model]) 
 
 
 def test_log_probs_do_not_depend_on_who_pads_them(model: Model) -> None:
-    alone = model.logits_at([SEQUENCES[1]], [0, 0], [1, 2]).log_softmax(-1)
+    alone = logits_at(model, [SEQUENCES[1]], [0, 0], [1, 2]).log_softmax(-1)
 
-    together = model.logits_at(SEQUENCES, [1, 1], [1, 2]).log_softmax(-1)
+    together = logits_at(model, SEQUENCES, [1, 1], [1, 2]).log_softmax(-1)
 
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
@@ -79,7 +81,7 @@ def test_reading_logits_leaves_no_hook_even_after_an_error(model: Model) -> None
 
     _last_logits(model)
     with pytest.raises(IndexError):
-        model.logits_at(SEQUENCES, [0], [99])
+        logits_at(model, SEQUENCES, [0], [99])
 
     assert _hooks(model) == before
 
@@ -101,7 +103,7 @@ def test_every_padded_token_is_counted_and_backward_only_where_there_is_one(llam
 def test_prompt_and_continuation_are_tokens_of_the_running_text(llama: Model) -> None:
     prompt, answer = "Fact: Ann Lee plays the sport of", "ice hockey"
 
-    context, tokens = llama.encode(prompt, answer)
+    context, tokens = encode(llama, prompt, answer)
 
     assert context == llama.tokenizer(prompt).input_ids
     assert context + tokens == llama.tokenizer(f"{prompt} {answer}").input_ids
@@ -117,14 +119,14 @@ def _merging_tokenizer() -> PreTrainedTokenizerFast:
 def test_a_token_that_spans_the_border_belongs_to_the_continuation(llama: Model) -> None:
     model = Model(llama.network, _merging_tokenizer())
 
-    assert model.encode("ba", "b") == ([1], [3, 1])
+    assert encode(model, "ba", "b") == ([1], [3, 1])
 
 
 def test_a_prompt_of_which_no_token_is_left_is_refused(llama: Model) -> None:
     model = Model(llama.network, _merging_tokenizer())
 
     with pytest.raises(UsageError, match="nothing of prompt 'a'"):
-        model.encode("a", "b")
+        encode(model, "a", "b")
 
 
 # -- names ---------------------------------------------------------------------------------------------
@@ -139,9 +141,11 @@ def test_an_unknown_architecture_is_refused_with_a_way_out() -> None:
     config = BloomConfig(vocab_size=32, hidden_size=8, n_layer=1, n_head=2)
     network = AutoModelForCausalLM.from_config(config)
 
+    model = Model(network, PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE())))
     with pytest.raises(UsageError, match="BloomForCausalLM") as refused:
-        Model(network, PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE())))
+        _ = model.components
 
+    assert not model.has_components
     assert "families.py" in refused.value.hint
 
 
@@ -198,7 +202,7 @@ def test_the_digest_of_a_tensor_changes_with_one_bit_of_it(model: Model) -> None
 
 
 def test_a_tap_yields_every_component_with_gradients(model: Model) -> None:
-    with model.tap() as seen:
+    with tap(model) as seen:
         logits = _last_logits(model)
         gradients = torch.autograd.grad(logits.square().sum(), list(seen.values()))
 
@@ -217,7 +221,7 @@ def test_a_tap_sees_what_the_modules_put_out(model: Model) -> None:
 
         handles.append(model.network.get_submodule(component.path).register_forward_hook(keep))
 
-    with torch.no_grad(), model.tap() as seen:
+    with torch.no_grad(), tap(model) as seen:
         _last_logits(model)
     for handle in handles:
         handle.remove()
@@ -229,7 +233,7 @@ def test_a_tap_sees_what_the_modules_put_out(model: Model) -> None:
 def test_a_tap_changes_no_logit(model: Model) -> None:
     expected = _last_logits(model)
 
-    with model.tap():
+    with tap(model):
         found = _last_logits(model)
 
     assert torch.equal(found, expected)
@@ -240,7 +244,7 @@ def test_a_tap_leaves_flags_and_hooks_as_they_were(model: Model) -> None:
     model.parameters[first].requires_grad_(False)
     flags, hooks = _flags(model), _hooks(model)
 
-    with model.tap():
+    with tap(model):
         _last_logits(model)
         assert not any(_flags(model).values())
         assert _hooks(model) > hooks
@@ -249,7 +253,7 @@ def test_a_tap_leaves_flags_and_hooks_as_they_were(model: Model) -> None:
 
 
 def test_a_tap_without_gradients_records_without_a_graph(model: Model) -> None:
-    with torch.no_grad(), model.tap() as seen:
+    with torch.no_grad(), tap(model) as seen:
         _last_logits(model)
 
     assert set(seen) == set(model.components)
@@ -260,7 +264,7 @@ def test_an_intervention_replaces_the_output_of_a_module(model: Model) -> None:
     path = model.components["mlp.2"].path
     marked: list[Tensor] = []
 
-    with model.intervened({path: torch.zeros_like}), model.tap() as seen:
+    with intervened(model, {path: torch.zeros_like}), tap(model) as seen:
         _last_logits(model)
         marked.append(seen["mlp.2"])
 
@@ -271,7 +275,7 @@ def test_an_intervention_changes_logits_only_while_it_lasts(model: Model) -> Non
     clean, hooks = _last_logits(model), _hooks(model)
     paths = {component.path: torch.zeros_like for component in model.components.values()}
 
-    with model.intervened(paths):
+    with intervened(model, paths):
         changed = _last_logits(model)
 
     assert not torch.allclose(changed, clean)
@@ -282,7 +286,7 @@ def test_an_intervention_changes_logits_only_while_it_lasts(model: Model) -> Non
 def test_an_intervention_ends_even_after_an_error(model: Model) -> None:
     hooks = _hooks(model)
 
-    with pytest.raises(KeyError, match="stop"), model.intervened({model.components["attention.0"].path: torch.neg}):
+    with pytest.raises(KeyError, match="stop"), intervened(model, {model.components["attention.0"].path: torch.neg}):
         raise KeyError("stop")
 
     assert _hooks(model) == hooks
@@ -293,7 +297,7 @@ def test_a_path_that_does_not_exist_leaves_no_hook_behind(model: Model) -> None:
 
     with (
         pytest.raises(AttributeError),
-        model.intervened({model.components["mlp.0"].path: torch.neg, "no.such": torch.neg}),
+        intervened(model, {model.components["mlp.0"].path: torch.neg, "no.such": torch.neg}),
     ):
         pass
 

@@ -2,28 +2,31 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.method import Workplace
-from unlearnbench.editing.objectives import (
-    OBJECTIVES,
-    Edit,
+from unlearnbench.editing.objective import Batch, Objective
+from unlearnbench.editing.place import EditingPlace
+from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.facts import Fact, Split, TrainingSplit
+from unlearnbench.methods.full_finetune import FullFinetune
+from unlearnbench.methods.objectives.edit import Edit
+from unlearnbench.methods.objectives.log1mp import Log1mp, log_one_minus_p
+from unlearnbench.model.model import Model
+from unlearnbench.model.reading import (
     Pair,
-    Unlearn,
     answer_logprobs,
     answer_loss,
-    log_one_minus_p,
-    objective,
+    encode,
+    logits_at,
+    pair_logprobs,
     text_loss,
 )
-from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.facts import Fact, Split
-from unlearnbench.methods.full_finetune import FullFinetune
-from unlearnbench.model.model import Model
+from unlearnbench.settings import made
 
 FLOOR = -5.0
 PAIRS = [
@@ -31,6 +34,13 @@ PAIRS = [
     ("The sport of Bo Rodgers is", "golf"),
     ("Today", "football"),
 ]
+
+
+def _loss(objective: Objective, model: Model, facts: Sequence[Fact], place: EditingPlace) -> torch.Tensor:
+    """The objective's loss on a batch of facts to forget."""
+    (term,) = objective.terms(model, TrainingSplit(forget=facts, maintain_train=()), place)
+    assert (term.name, term.weight, term.attacked) == ("forget", 1.0, True)
+    return term.loss(Batch(0, facts, (), ()))
 
 
 def _over_two_tokens(logprobs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -159,10 +169,12 @@ def test_text_loss_of_several_texts_weighs_every_token_alike(model: Model) -> No
     assert loss.item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_unlearning_is_log_one_minus_p_of_the_true_answers(model: Model, small_split: Split) -> None:
+def test_unlearning_is_log_one_minus_p_of_the_true_answers(
+    model: Model, small_split: Split, place: EditingPlace
+) -> None:
     pairs = [(fact.prompt, fact.answer) for fact in small_split.forget]
 
-    loss = Unlearn().loss(model, small_split.forget)
+    loss = _loss(Log1mp(), model, small_split.forget, place)
 
     values = torch.cat(_by_hand(model, pairs)).double().tolist()
     terms = [math.log(1 - math.exp(value)) if value >= FLOOR else 0.0 for value in values]
@@ -171,50 +183,49 @@ def test_unlearning_is_log_one_minus_p_of_the_true_answers(model: Model, small_s
 
 def _make_sure(model: Model, fact: Fact, lead: float) -> None:
     """Let the output layer give the first token of the answer this lead (in logits) over all others, or more."""
-    context, tokens = model.encode(fact.prompt, fact.answer)
+    context, tokens = encode(model, fact.prompt, fact.answer)
     with torch.no_grad():
         state = model.network.base_model(input_ids=torch.tensor([context])).last_hidden_state[0, -1]
-        logits = model.logits_at([context], [0], [len(context) - 1])[0]
+        logits = logits_at(model, [context], [0], [len(context) - 1])[0]
         missing = logits.max() + lead - logits[tokens[0]]
         model.network.get_output_embeddings().weight[tokens[0]] += missing * state / state.square().sum()
 
 
 @pytest.mark.parametrize("lead", [10.0, 20.0, 40.0])
-def test_unlearning_moves_even_an_answer_that_is_certain(llama: Model, split: Split, lead: float) -> None:
+def test_unlearning_moves_even_an_answer_that_is_certain(
+    llama: Model, split: Split, place: EditingPlace, lead: float
+) -> None:
     fact = split.forget[0]
     _make_sure(llama, fact, lead)
     weights = list(llama.parameters.values())
     logprob = answer_logprobs(llama, [(fact.prompt, fact.answer)])
 
-    gradients = torch.autograd.grad(Unlearn().loss(llama, [fact]), weights, allow_unused=True)
+    gradients = torch.autograd.grad(_loss(Log1mp(), llama, [fact], place), weights, allow_unused=True)
 
     assert logprob.shape == (1,)
     assert logprob.item() > -1e-2
     assert max(g.abs().max().item() for g in gradients if g is not None) > 1e-3
 
 
-def test_editing_is_cross_entropy_to_the_edit_targets(model: Model, small_split: Split) -> None:
+def test_editing_is_cross_entropy_to_the_edit_targets(model: Model, small_split: Split, place: EditingPlace) -> None:
     pairs = [(fact.prompt, fact.edit_target or "") for fact in small_split.forget]
 
-    loss = Edit().loss(model, small_split.forget)
+    loss = _loss(Edit(), model, small_split.forget, place)
 
     assert loss.item() == pytest.approx(-torch.cat(_by_hand(model, pairs)).mean().item(), abs=1e-5)
 
 
-def test_only_editing_lacks_facts_without_a_target(small_split: Split) -> None:
-    aimless = dataclasses.replace(small_split.forget[0], edit_target=None)
-    facts = [*small_split.forget, aimless]
-
-    assert Edit().lacking(facts) == [aimless]
-    assert Unlearn().lacking(facts) == ()
+def test_only_editing_needs_an_edit_target() -> None:
+    assert Edit.needs == {"edit_target"}
+    assert Log1mp.needs == set()
 
 
 def test_editing_refuses_facts_without_a_target_and_names_one(
-    llama: Model, small_split: Split, place: Workplace
+    llama: Model, small_split: Split, place: EditingPlace
 ) -> None:
     aimless = dataclasses.replace(small_split.held_out[0], edit_target=None)
     seen = dataclasses.replace(small_split, held_out=[aimless]).for_methods()
-    method, before = FullFinetune(objective="edit", steps=1, learning_rate=1e-3), llama.tensor_digests()
+    method, before = FullFinetune(objective=Edit(), steps=1, learning_rate=1e-3), llama.tensor_digests()
 
     with pytest.raises(UsageError, match=aimless.id):
         method.edit(llama, seen, Localization.everywhere(llama), place)
@@ -222,12 +233,20 @@ def test_editing_refuses_facts_without_a_target_and_names_one(
     assert llama.tensor_digests() == before
 
 
-def test_objectives_are_found_by_name() -> None:
-    assert [type(objective(name)) for name in OBJECTIVES] == [Unlearn, Edit]
+def test_objectives_are_found_by_name_with_their_settings() -> None:
+    assert made(Objective, "edit") == Edit()
+    assert made(Objective, "log1mp[floor=-3]") == Log1mp(floor=-3.0)
 
 
 def test_an_unknown_objective_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownName) as refused:
-        objective("unlern")
+        made(Objective, "log1p")
 
-    assert "'unlearn'" in refused.value.hint
+    assert "'log1mp'" in refused.value.hint
+
+
+def test_the_log_probability_of_a_pair_is_the_sum_over_its_tokens(model: Model) -> None:
+    found = pair_logprobs(model, PAIRS)
+
+    expected = torch.stack([tokens.sum() for tokens in _by_hand(model, PAIRS)])
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

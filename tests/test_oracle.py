@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.method import Workplace
+from unlearnbench.editing.place import EditingPlace
 from unlearnbench.facts import Split
 from unlearnbench.methods.oracle import Oracle
 from unlearnbench.model import shipped
@@ -29,13 +29,13 @@ def organism(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, random_models: Cal
 
 
 @pytest.fixture
-def source(place: Workplace) -> ModelSource:
+def source(place: EditingPlace) -> ModelSource:
     """The organism as a source."""
     return place.source.model_copy(update={"kind": "organism", "name": "toy"})
 
 
 def test_the_oracles_weights_replace_every_tensor(
-    organism: Model, llama: Model, split: Split, place: Workplace, source: ModelSource
+    organism: Model, llama: Model, split: Split, place: EditingPlace, source: ModelSource
 ) -> None:
     place, method = dataclasses.replace(place, source=source), Oracle()
     where = method.localize(llama, split.for_methods(), place)
@@ -55,18 +55,18 @@ def test_stored_tensors_are_read_in_float32(organism: Model) -> None:
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
 
 
-def test_an_oracle_is_asked_of_organisms_only(organism: Model, place: Workplace, source: ModelSource) -> None:
-    facts = Sports("athletes-16")
+def test_an_oracle_is_asked_of_organisms_only(organism: Model, place: EditingPlace, source: ModelSource) -> None:
+    facts = Sports("athletes-16").card
 
     assert Oracle().skip(facts, source) is None
     assert "random" in str(Oracle().skip(facts, place.source))
 
 
 def test_without_an_oracle_for_the_facts_the_reason_names_those_there_are(organism: Model, source: ModelSource) -> None:
-    reason = Oracle().skip(Sports("football"), source)
+    reason = Oracle().skip(Sports("football").card, source)
 
     assert reason is not None
     assert "sports:athletes-16" in reason
-    assert Oracle().skip(Sports("athletes-16", facts_file="mine.csv"), source) is not None
+    assert Oracle().skip(Sports("athletes-16", facts_file="mine.csv").card, source) is not None
     with pytest.raises(FileNotFoundError, match="sports:football"):
         oracle_tensors("toy", "sports:football")

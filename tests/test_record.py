@@ -3,25 +3,32 @@
 import gzip
 import json
 import random
+import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from unlearnbench.asking.task import Row
+from unlearnbench.asking.row import Metric, Row
 from unlearnbench.errors import TamperedRecord, UsageError
-from unlearnbench.model.source import Located, ModelSource
+from unlearnbench.model.source import ModelSource
 from unlearnbench.records import record as records
+from unlearnbench.records import store
 from unlearnbench.records.estimate import mean_over_clusters
-from unlearnbench.records.record import RESULT, SAMPLES, MetricResult, Record
-from unlearnbench.running import run as runner
-from unlearnbench.running.plan import parse_facts, parse_method, plan
+from unlearnbench.records.record import MetricResult, Record, sealed, task_result_hash
+from unlearnbench.records.store import RESULT
+from unlearnbench.running.ask import Undelivered, results
+from unlearnbench.running.plan import plan
+from unlearnbench.running.words import parse_facts, parse_method
+from unlearnbench.tasks.facts.sports import Sports
 from unlearnbench.tasks.forget import Forget
 
 TASK = "sports/forget"
+Saved = tuple[Record, dict[str, bytes]]
+"""A record, and its item logs by file name."""
 SOURCE = ModelSource(
     kind="organism",
     name="tiny",
@@ -61,20 +68,31 @@ def item_rows() -> list[Row]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Record, bytes]:
-    """A record as the runner seals it, and its item log; no model is loaded."""
-    monkeypatch.setattr(runner, "source_state", lambda: None)
+def run() -> Saved:
+    """A record as the runner seals it, and its item log by file name; no model is loaded."""
     facts = parse_facts("sports")
     cell = plan(
         methods=[parse_method("none", {})], facts=[facts], tasks=[TASK], seeds=[0], source=SOURCE, batch_size=64
     )[0]
-    rows, task = item_rows(), Forget()
-    log = records.item_log({"task": TASK, **asdict(row)} for row in rows)
-    record = runner.Runner(Located(source=SOURCE, folder=tmp_path))._record(
-        cell,
+    (ask,) = cell.tasks
+    log = store.item_log(row.as_line() for row in item_rows())
+    samples = store.described_log(ask.spec.slug, log)
+    metrics = results(TASK, ask.task, ask.task.metrics(cell.split), item_rows())
+    task = records.TaskResult(
+        spec=ask.spec,
+        spec_hash=ask.spec.hash,
+        result_hash=task_result_hash(cell.spec.hash, ask.spec.hash, metrics, samples),
+        session=0,
+        metrics=metrics,
+        samples=samples,
+    )
+    draft = Record(
         status="completed",
         invalid_reason=None,
-        metrics=runner._results(TASK, task, task.metrics(facts), rows),
+        label=cell.method_label,
+        spec=cell.spec,
+        identity=records.Identity(edit_hash="", result_hash="", record_hash=""),
+        tasks=[task],
         retain_loss={"before": 2.5, "after": None},
         localization=records.LocalizationResult(
             components=["mlp.1"],
@@ -88,10 +106,26 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Record, bytes]
         ),
         weights=records.WeightsResult(base_sha256="sha256:a", edited_sha256="sha256:b", parameters=512),
         history=[{"step": 1, "forget": 0.3, "learning_rate": 1e-3}],
-        samples=records.describe_samples(log),
-        resources=records.Resources(stages_s={"edit": 1.5}, peak_rss_bytes=1, peak_vram_bytes=None, flops_estimate=1e9),
+        seeds={"run": 0},
+        sessions=[
+            records.Session(
+                created_at="2026-01-01T00:00:00Z",
+                benchmark_version="0",
+                resources=records.Resources(
+                    stages_s={"edit": 1.5}, peak_rss_bytes=1, peak_vram_bytes=None, flops_estimate=1e9
+                ),
+                environment={},
+                git=None,
+            )
+        ],
     )
-    return record, log
+    return sealed(draft), {samples.path: log}
+
+
+def only(folder: Path) -> Path:
+    """The one item log in a folder."""
+    (path,) = folder.glob("*.jsonl.gz")
+    return path
 
 
 def edit_result(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -103,7 +137,7 @@ def edit_result(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 def other_metric_value(document: dict[str, Any]) -> None:
     """A better result than was measured."""
-    document["metrics"][0]["value"] += 1e-12
+    document["tasks"][0]["metrics"][0]["value"] += 1e-12
 
 
 def other_seed(document: dict[str, Any]) -> None:
@@ -113,71 +147,71 @@ def other_seed(document: dict[str, Any]) -> None:
 
 def other_cost(document: dict[str, Any]) -> None:
     """A number that is neither asked nor measured."""
-    document["resources"]["flops_estimate"] = 1.0
+    document["sessions"][0]["resources"]["flops_estimate"] = 1.0
 
 
-def test_a_record_and_its_hashes_survive_saving_and_loading(run: tuple[Record, bytes], tmp_path: Path) -> None:
+def test_a_record_and_its_hashes_survive_saving_and_loading(run: Saved, tmp_path: Path) -> None:
     record, log = run
 
-    records.save(record, log, tmp_path / "run")
-    loaded = records.load(tmp_path / "run")
+    store.save(record, log, tmp_path / "run")
+    loaded = store.load(tmp_path / "run")
 
     assert loaded == record
     assert loaded.problems() == []
-    assert loaded.identity.spec_hash == record.spec.hash
+    assert loaded.identity.edit_hash == record.spec.hash
 
 
-def test_a_record_can_be_loaded_by_its_file_as_well_as_by_its_folder(run: tuple[Record, bytes], tmp_path: Path) -> None:
-    path = records.save(*run, tmp_path)
+def test_a_record_can_be_loaded_by_its_file_as_well_as_by_its_folder(run: Saved, tmp_path: Path) -> None:
+    path = store.save(*run, tmp_path)
 
-    assert records.load(path) == records.load(tmp_path)
-    assert records.records(tmp_path) == [(tmp_path, run[0])]
+    assert store.load(path) == store.load(tmp_path)
+    assert store.records(tmp_path) == [(tmp_path, run[0])]
 
 
 @pytest.mark.parametrize(
     ("change", "named", "not_named"),
     [
-        (other_metric_value, ["result_hash", "record_hash"], ["spec_hash"]),
-        (other_seed, ["spec_hash", "result_hash", "record_hash"], []),
-        (other_cost, ["record_hash"], ["spec_hash", "result_hash"]),
+        (other_metric_value, ["result_hash", "record_hash"], ["edit_hash"]),
+        (other_seed, ["edit_hash", "result_hash", "record_hash"], []),
+        (other_cost, ["record_hash"], ["edit_hash", "result_hash"]),
     ],
 )
 def test_an_edited_number_is_refused_with_the_hashes_that_do_not_match(
-    run: tuple[Record, bytes],
+    run: Saved,
     tmp_path: Path,
     change: Callable[[dict[str, Any]], None],
     named: list[str],
     not_named: list[str],
 ) -> None:
-    records.save(*run, tmp_path)
+    store.save(*run, tmp_path)
     edit_result(tmp_path, change)
 
     with pytest.raises(TamperedRecord) as refused:
-        records.load(tmp_path)
+        store.load(tmp_path)
 
     assert [name for name in named if name not in str(refused.value)] == []
     assert [name for name in not_named if name in str(refused.value)] == []
     assert refused.value.exit_code == 1
 
 
-def test_writing_the_same_document_differently_is_no_change(run: tuple[Record, bytes], tmp_path: Path) -> None:
-    records.save(*run, tmp_path)
+def test_writing_the_same_document_differently_is_no_change(run: Saved, tmp_path: Path) -> None:
+    store.save(*run, tmp_path)
 
     edit_result(tmp_path, lambda document: document.update(dict(reversed(list(document.items())))))
 
-    assert records.load(tmp_path) == run[0]
+    assert store.load(tmp_path) == run[0]
 
 
-def test_the_item_log_is_read_back_row_by_row(run: tuple[Record, bytes], tmp_path: Path) -> None:
+def test_the_item_log_is_read_back_row_by_row(run: Saved, tmp_path: Path) -> None:
     record, log = run
 
-    records.save(record, log, tmp_path)
-    rows = records.load_rows(tmp_path, record)
+    store.save(record, log, tmp_path)
+    rows = store.load_rows(tmp_path, record.tasks[0].samples)
 
-    expected = [{"task": TASK, **asdict(row)} for row in item_rows()]
+    expected = [row.as_line() for row in item_rows()]
     assert list(rows) == json.loads(json.dumps(expected))
-    assert record.samples.n == len(expected)
-    assert record.samples.bytes_uncompressed == len(log)
+    assert record.tasks[0].samples.n == len(expected)
+    assert record.tasks[0].samples.bytes_uncompressed == len(log[only(tmp_path).name])
 
 
 @pytest.mark.parametrize(
@@ -192,121 +226,143 @@ def test_the_item_log_is_read_back_row_by_row(run: tuple[Record, bytes], tmp_pat
         pytest.param(lambda _: None, id="file gone"),
     ],
 )
-def test_an_altered_item_log_is_refused(
-    run: tuple[Record, bytes], tmp_path: Path, forge: Callable[[bytes], bytes | None]
-) -> None:
+def test_an_altered_item_log_is_refused(run: Saved, tmp_path: Path, forge: Callable[[bytes], bytes | None]) -> None:
     record, log = run
-    records.save(record, log, tmp_path)
-    forged = forge(log)
-    (tmp_path / SAMPLES).unlink()
+    store.save(record, log, tmp_path)
+    path = only(tmp_path)
+    forged = forge(log[path.name])
+    path.unlink()
     if forged is not None:
-        (tmp_path / SAMPLES).write_bytes(forged)
+        path.write_bytes(forged)
 
     with pytest.raises(TamperedRecord, match="item log"):
-        records.load_rows(tmp_path, record)
+        store.load_rows(tmp_path, record.tasks[0].samples)
 
 
-def test_an_item_log_that_was_only_compressed_again_is_accepted(run: tuple[Record, bytes], tmp_path: Path) -> None:
+def test_an_item_log_that_was_only_compressed_again_is_accepted(run: Saved, tmp_path: Path) -> None:
     record, log = run
-    records.save(record, log, tmp_path)
+    store.save(record, log, tmp_path)
 
-    (tmp_path / SAMPLES).write_bytes(gzip.compress(log, compresslevel=1, mtime=7))
+    path = only(tmp_path)
+    path.write_bytes(gzip.compress(log[path.name], compresslevel=1, mtime=7))
 
-    assert len(records.load_rows(tmp_path, record)) == record.samples.n
+    assert len(store.load_rows(tmp_path, record.tasks[0].samples)) == record.tasks[0].samples.n
 
 
 def test_the_item_log_is_written_first_and_the_result_last(
-    run: tuple[Record, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    replace = Path.replace
+    put = Path.replace
 
     def noting(path: Path, target: Path) -> Path:
         written.append(Path(target).name)
-        return replace(path, target)
+        return put(path, target)
 
     monkeypatch.setattr(Path, "replace", noting)
-    records.save(*run, tmp_path)
+    store.save(*run, tmp_path)
 
-    assert written == [SAMPLES, RESULT]
+    assert written == [only(tmp_path).name, RESULT]
 
 
-def test_nothing_but_the_two_files_is_left_by_a_save(run: tuple[Record, bytes], tmp_path: Path) -> None:
-    records.save(*run, tmp_path)
-    records.save(*run, tmp_path)
+def test_nothing_but_the_two_files_is_left_by_a_save(run: Saved, tmp_path: Path) -> None:
+    store.save(*run, tmp_path)
+    store.save(*run, tmp_path)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([RESULT, SAMPLES])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([RESULT, *run[1]])
 
 
 def test_a_run_whose_item_log_cannot_be_written_is_not_there(
-    run: tuple[Record, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        records.save(*run, tmp_path)
+        store.save(*run, tmp_path)
 
     assert not (tmp_path / RESULT).exists()
-    assert not (tmp_path / SAMPLES).exists()
-    assert records.records(tmp_path) == []
+    assert not list(tmp_path.glob("*.gz"))
+    assert store.records(tmp_path) == []
 
 
 @pytest.mark.parametrize(
     "update",
     [
-        {"created_at": "1999-01-01T00:00:00Z"},
         {"label": "another name"},
-        {"environment": {"python": "2.7"}},
+        {"sessions": []},
         {"history": []},
         {"warnings": ["it rained"]},
     ],
 )
-def test_the_result_hash_ignores_when_where_and_under_which_name(
-    run: tuple[Record, bytes], update: dict[str, Any]
-) -> None:
+def test_the_result_hash_ignores_when_where_and_under_which_name(run: Saved, update: dict[str, Any]) -> None:
     changed = run[0].model_copy(update=update)
 
     assert changed.problems() == ["record_hash"]
 
 
+def with_task(record: Record, **changes: Any) -> Record:
+    """The record with its task changed, and nothing sealed again."""
+    return record.model_copy(update={"tasks": [record.tasks[0].model_copy(update=changes)]})
+
+
 @pytest.mark.parametrize("field", ["value", "stderr", "n", "n_clusters", "chance"])
-def test_the_result_hash_changes_with_every_number_of_a_metric(run: tuple[Record, bytes], field: str) -> None:
-    first, *others = run[0].metrics
+def test_the_result_hash_changes_with_every_number_of_a_metric(run: Saved, field: str) -> None:
+    first, *others = run[0].tasks[0].metrics
     other = first.model_copy(update={field: getattr(first, field) + 1})
 
-    changed = run[0].model_copy(update={"metrics": [other, *others]})
+    changed = with_task(run[0], metrics=[other, *others])
 
-    assert changed.problems() == ["result_hash", "record_hash"]
+    assert changed.problems() == [f"result_hash of {TASK}", "record_hash"]
 
 
-def test_the_result_hash_changes_with_the_item_log(run: tuple[Record, bytes]) -> None:
-    record, log = run
+def test_the_result_hash_changes_with_the_item_log(run: Saved) -> None:
+    record, logs = run
+    ((name, log),) = logs.items()
 
-    changed = record.model_copy(update={"samples": records.describe_samples(log + log)})
+    changed = with_task(record, samples=store.described_log(name, log + log).model_copy(update={"path": name}))
 
-    assert changed.problems() == ["result_hash", "record_hash"]
+    assert changed.problems() == [f"result_hash of {TASK}", "record_hash"]
+
+
+def test_the_hash_of_the_whole_result_does_not_depend_on_the_order_in_which_tasks_were_asked() -> None:
+    assert records.result_hash("edit", ["a", "b"]) == records.result_hash("edit", ["b", "a"])
+    assert records.result_hash("edit", ["a", "b"]) != records.result_hash("edit", ["a"])
+    assert records.result_hash("edit", ["a"]) != records.result_hash("other", ["a"])
+
+
+def test_a_metric_that_does_not_follow_from_its_item_log_is_refused_though_every_hash_matches(
+    run: Saved, tmp_path: Path
+) -> None:
+    record, logs = run
+    first, *others = record.tasks[0].metrics
+    metrics = [first.model_copy(update={"value": first.value + 0.1}), *others]
+    task = record.tasks[0]
+    forged = task_result_hash(record.spec.hash, task.spec_hash, metrics, task.samples)
+    store.save(sealed(with_task(record, metrics=metrics, result_hash=forged)), logs, tmp_path)
+
+    assert store.load(tmp_path).problems() == []
+    with pytest.raises(TamperedRecord, match="accuracy does not follow from its item log"):
+        store.load_recomputed(tmp_path)
 
 
 @pytest.mark.parametrize("field", ["value", "stderr", "chance"])
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_a_number_that_is_not_finite_is_refused_by_the_schema(
-    run: tuple[Record, bytes], field: str, number: float
-) -> None:
-    good = run[0].metrics[0].model_dump()
-    assert MetricResult(**good) == run[0].metrics[0]
+def test_a_number_that_is_not_finite_is_refused_by_the_schema(run: Saved, field: str, number: float) -> None:
+    good = run[0].tasks[0].metrics[0].model_dump()
+    assert MetricResult(**good) == run[0].tasks[0].metrics[0]
 
     with pytest.raises(ValidationError, match="finite"):
         MetricResult(**{**good, field: number})
 
 
-def test_nan_in_a_file_is_refused_by_the_name_of_its_field(run: tuple[Record, bytes], tmp_path: Path) -> None:
-    records.save(*run, tmp_path)
+def test_nan_in_a_file_is_refused_by_the_name_of_its_field(run: Saved, tmp_path: Path) -> None:
+    store.save(*run, tmp_path)
     edit_result(tmp_path, lambda document: document["history"][0].update(forget=float("nan")))
 
     with pytest.raises(UsageError, match=r"history\.0\.forget"):
-        records.load(tmp_path)
+        store.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -315,49 +371,114 @@ def test_nan_in_a_file_is_refused_by_the_name_of_its_field(run: tuple[Record, by
         (lambda document: document.update(surprise=1), "surprise"),
         (lambda document: document.pop("seeds"), "seeds"),
         (lambda document: document.update(status="excellent"), "status"),
-        (lambda document: document.update(schema_version="2.0.0"), "schema_version"),
-        (lambda document: document["metrics"][0].update(n="9"), r"metrics\.0\.n"),
+        (lambda document: document.update(schema_version="1.0.0"), "schema_version"),
+        (lambda document: document["tasks"][0]["metrics"][0].update(n="9"), r"tasks\.0\.metrics\.0\.n"),
     ],
 )
 def test_a_file_of_another_shape_is_no_record_and_says_where(
-    run: tuple[Record, bytes], tmp_path: Path, change: Callable[[dict[str, Any]], None], named: str
+    run: Saved, tmp_path: Path, change: Callable[[dict[str, Any]], None], named: str
 ) -> None:
-    records.save(*run, tmp_path)
+    store.save(*run, tmp_path)
     edit_result(tmp_path, change)
 
     with pytest.raises(UsageError, match=named):
-        records.load(tmp_path)
+        store.load(tmp_path)
 
 
 def test_a_folder_without_a_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no record"):
-        records.load(tmp_path / "nowhere")
+        store.load(tmp_path / "nowhere")
 
 
-def test_every_aggregate_is_recomputed_bit_for_bit_from_the_item_log(run: tuple[Record, bytes], tmp_path: Path) -> None:
-    records.save(*run, tmp_path)
-    record = records.load(tmp_path)
-    rows = list(records.load_rows(tmp_path, record))
+def test_every_aggregate_is_recomputed_bit_for_bit_from_the_item_log(run: Saved, tmp_path: Path) -> None:
+    store.save(*run, tmp_path)
+    record = store.load(tmp_path)
+    rows = list(store.load_rows(tmp_path, record.tasks[0].samples))
     random.Random(0).shuffle(rows)  # whoever recomputes need not know the order
 
     recomputed = []
-    for metric in record.metrics:
+    (task,) = record.tasks
+    for metric in task.metrics:
         values: dict[str, list[float]] = {}
         for row in rows:
-            if (row["task"], row["part"]) == (metric.task, metric.part) and metric.sample_field in row["values"]:
+            if row["part"] == metric.part and metric.sample_field in row["values"]:
                 values.setdefault(row["cluster"], []).append(row["values"][metric.sample_field])
         recomputed.append(tuple(mean_over_clusters(values)))
 
-    assert recomputed == [(m.value, m.stderr, m.n, m.n_clusters) for m in record.metrics]
-    assert {m.name for m in record.metrics} == {"accuracy", "p_true", "valid", "ties", "edit_accuracy", "p_edit"}
-    assert all(m.stderr is not None and m.stderr > 0 for m in record.metrics)
+    assert recomputed == [(m.value, m.stderr, m.n, m.n_clusters) for m in task.metrics]
+    assert {m.name for m in task.metrics} == {"accuracy", "p_true", "valid", "ties", "edit_accuracy", "p_edit"}
+    assert all(m.stderr is not None and m.stderr > 0 for m in task.metrics)
 
 
-def test_a_metric_that_no_row_has_is_left_out() -> None:
-    task = Forget()
-    rows = [row for row in item_rows() if "p_edit" not in row.values]
+def test_a_metric_that_no_row_has_is_an_error_and_never_an_empty_column() -> None:
+    task, rows = Forget(), [row for row in item_rows() if "p_edit" not in row.values]
 
-    found = runner._results(TASK, task, task.metrics(parse_facts("sports")), rows)
+    with pytest.raises(Undelivered, match=r"'edit_accuracy'.*no row has that"):
+        results(TASK, task, task.metrics(Sports("athletes-16").split(0)), rows)
 
-    assert [metric.name for metric in found] == ["accuracy", "p_true", "valid", "ties"]
-    assert [metric.name for metric in found if metric.primary] == ["accuracy"]
+
+def test_facts_without_an_edit_target_have_no_metric_about_it() -> None:
+    split = Sports("athletes-16").split(0)
+    aimless = replace(
+        split,
+        relearn=[replace(fact, edit_target=None) for fact in split.relearn],
+        held_out=[replace(fact, edit_target=None) for fact in split.held_out],
+    )
+
+    assert [metric.name for metric in Forget().metrics(aimless)] == ["accuracy", "p_true", "valid", "ties"]
+
+
+class Curve(Forget):
+    """A task whose second metric is a curve."""
+
+    primary = "accuracy"
+
+
+def curve_rows() -> list[Row]:
+    """Two items, and the same two at three layers."""
+    plain = [Row(f"i{i}", f"s{i}", "forget", {"accuracy": float(i)}) for i in range(2)]
+    layered = [
+        Row(f"i{i}", f"s{i}", "forget", {"probe": i * layer}, {"layer": layer}) for i in range(2) for layer in range(3)
+    ]
+    return plain + layered
+
+
+def test_a_metric_with_an_axis_is_one_number_for_each_of_its_coordinates() -> None:
+    metrics = [
+        Metric("accuracy", "accuracy", "forget", "forget", "min"),
+        Metric("probe", "probe", "forget", "robust", "min", at=("layer",)),
+    ]
+
+    found = results(TASK, Curve(), metrics, curve_rows())
+
+    assert [(m.name, m.at, m.value, m.n) for m in found] == [
+        ("accuracy", {}, 0.5, 2),
+        *(("probe", {"layer": layer}, layer / 2, 2) for layer in range(3)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "complaint"),
+    [
+        ([Metric("other", "accuracy", "forget", "forget", "min")], "metrics() does not declare it"),
+        ([Metric("accuracy", "probe", "forget", "forget", "min", at=("layer",))], "declares it as a curve"),
+        ([Metric("accuracy", "accuracy", "retain", "forget", "min")], "over part 'retain', and no row has that"),
+        (
+            [
+                Metric("accuracy", "accuracy", "forget", "forget", "min"),
+                Metric("probe", "probe", "forget", "robust", "min", at=("step",)),
+            ],
+            "along step, and no row has that",
+        ),
+    ],
+)
+def test_a_task_that_does_not_deliver_what_it_declares_fails(metrics: list[Metric], complaint: str) -> None:
+    with pytest.raises(Undelivered, match=re.escape(complaint)):
+        results(TASK, Curve(), metrics, curve_rows())
+
+
+def test_a_task_that_returns_no_rows_at_all_fails() -> None:
+    metrics = [Metric("accuracy", "accuracy", "forget", "forget", "min")]
+
+    with pytest.raises(Undelivered, match="returned NoneType"):
+        results(TASK, Curve(), metrics, None)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,13 +12,15 @@ import pytest
 from unlearnbench import registry
 from unlearnbench.editing.method import Method
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.registry import CATALOGUES, Catalogue, fact_sets, include, methods, questions, register
+from unlearnbench.include import include
+from unlearnbench.registry import CATALOGUES, Catalogue, fact_sets, methods, register
 
 ROOT = Path(__file__).parents[1]
 METHOD = '''
 from dataclasses import dataclass
 
 from unlearnbench.editing.method import Method
+from unlearnbench.include import include
 from unlearnbench.registry import register
 
 
@@ -31,16 +34,14 @@ class Mine(Method):
 @pytest.fixture(autouse=True)
 def registry_as_before() -> Iterator[None]:
     """Whatever a test registers is gone afterwards."""
-    kept = [(c, dict(c.items()), dict(c.broken)) for c in CATALOGUES]
-    modules = set(sys.modules)
-    yield
-    for catalogue, entries, broken in kept:
-        catalogue._entries.clear()
-        catalogue._entries.update(entries)
-        catalogue.broken.clear()
-        catalogue.broken.update(broken)
+    modules, path = set(sys.modules), list(sys.path)
+    with ExitStack() as stack:
+        for catalogue in CATALOGUES:
+            stack.enter_context(catalogue.remembered())
+        yield
+    sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if name.startswith(("unlearnbench_included_", "plugin_of_a_test")):
+        if name.startswith(("unlearnbench_included_", "plugin_of_a_test", "helper_of_a_test")):
             del sys.modules[name]
 
 
@@ -52,17 +53,17 @@ def file_with(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("catalogue", "folder"), [(methods, "methods"), (questions, "tasks"), (fact_sets, "tasks/facts")]
-)
-def test_every_file_of_the_folder_is_found_and_no_list_names_them(catalogue: Catalogue, folder: str) -> None:
-    files = {path.stem for path in ROOT.joinpath(folder).glob("*.py")} - {"__init__"}
+@pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda catalogue: catalogue.kind)
+def test_every_file_of_the_folder_is_found_and_no_list_names_them(catalogue: Catalogue) -> None:
+    folders = {package: package.removeprefix("unlearnbench.").replace(".", "/") for package in catalogue.packages}
+    files = {f"{p}.{path.stem}" for p, folder in folders.items() for path in ROOT.joinpath(folder).glob("*.py")}
+    files = {name for name in files if not name.endswith("__init__")}
 
     found = {entry.__module__ for entry in catalogue.values()}
 
-    assert {f"{catalogue.package}.{stem}" for stem in files} <= found
+    assert files <= found
     assert files
-    assert {place: error for place, error in catalogue.broken.items() if place.startswith("unlearnbench.")} == {}
+    assert {label: error for label, error in catalogue.broken.items() if label.startswith("unlearnbench.")} == {}
     assert all(entry.name == name for name, entry in catalogue.items())
 
 
@@ -164,12 +165,42 @@ def test_a_name_that_is_like_nothing_still_lists_what_there_is() -> None:
     assert "sports" in unknown.value.hint
 
 
-def test_something_that_is_none_of_the_three_cannot_be_registered() -> None:
+def test_something_of_no_kind_cannot_be_registered() -> None:
     class Stranger:
         """No method, no task, no fact set."""
 
-    with pytest.raises(TypeError, match="neither a Method, nor a Task, nor a FactSet"):
+    with pytest.raises(TypeError, match="of no kind that can be registered: method, localizer, objective"):
         register("stranger")(Stranger)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (METHOD.format(name="mute_of_a_test", about="").replace('    """"""', "    pass"), "has no docstring"),
+        ("import sys\nsys.exit(3)\n", "ends the program when it is imported: sys.exit(3)"),
+        ("raise SystemExit\n", "ends the program"),
+    ],
+)
+def test_a_file_that_says_nothing_or_ends_the_program_is_listed_with_a_sentence(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    path = file_with(tmp_path, "mine", text)
+
+    include(tmp_path)
+
+    assert sentence in methods.broken[str(path)]
+
+
+@pytest.mark.parametrize("line", ["import helper_of_a_test as helper", "from . import helper_of_a_test as helper"])
+def test_a_helper_beside_a_users_file_can_be_imported(tmp_path: Path, line: str) -> None:
+    file_with(tmp_path, "helper_of_a_test", "ABOUT = 'From a helper.'\n")
+    text = METHOD.format(name="helped_of_a_test", about="Helped.") + "\nMine.__doc__ = helper.ABOUT\n"
+    file_with(tmp_path, "mine", f"{line}\n{text}")
+
+    include(tmp_path)
+
+    assert methods.broken == {}
+    assert methods["helped_of_a_test"].__doc__ == "From a helper."
 
 
 def test_entry_points_of_installed_packages_are_found_and_broken_ones_listed(
@@ -182,7 +213,7 @@ def test_entry_points_of_installed_packages_are_found_and_broken_ones_listed(
         EntryPoint("lost", "plugin_of_a_test_that_is_gone:Mine", "unlearnbench.methods"),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda *, group: [p for p in offered if p.group == group])
-    monkeypatch.delitem(methods.__dict__, "_filled")  # as in a fresh process
+    methods.refill()  # as in a fresh process
 
     assert "plugged_in_by_a_test" in methods
     assert "full_finetune" in methods

@@ -12,6 +12,7 @@ from unlearnbench.asking.scoring import Asked, Scored, refuse_indistinguishable,
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import Model
+from unlearnbench.model.reading import encode
 
 ASKED = [
     Asked("Fact: Ann Lee plays the sport of", ("football", "ice hockey", "ice skating", "ice")),
@@ -164,7 +165,9 @@ def test_answers_that_the_tokenizer_reads_alike_are_refused_by_name(llama: Model
 
 def test_answers_that_only_share_a_beginning_are_accepted(llama: Model, split: Split, small_split: Split) -> None:
     facts = [*split.forget, *small_split.forget]
-    shared = [llama.encode(f.prompt, "ice hockey")[1][0] == llama.encode(f.prompt, "ice skating")[1][0] for f in facts]
+    shared = [
+        encode(llama, f.prompt, "ice hockey")[1][0] == encode(llama, f.prompt, "ice skating")[1][0] for f in facts
+    ]
 
     refuse_indistinguishable(llama, facts)
 

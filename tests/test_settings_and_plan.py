@@ -1,15 +1,22 @@
 """Words become typed settings, complete runs and one identity per run; a wrong word is named."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
+from pydantic import Field
 
+from unlearnbench import registry
+from unlearnbench.described import described
+from unlearnbench.editing.objective import Objective
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.hashing import content_hash
 from unlearnbench.model.source import ModelSource
-from unlearnbench.running.plan import Cell, parse_facts, parse_method, parse_tasks, plan
-from unlearnbench.settings import configured, described, settings_of
+from unlearnbench.registry import register
+from unlearnbench.running.plan import Cell, plan
+from unlearnbench.running.words import parse_facts, parse_method, parse_methods, parse_tasks
+from unlearnbench.settings import configured, departures, settings_of, word_of
+from unlearnbench.tasks.facts.sports import Sports
 
 QUESTIONS = ("forget", "paraphrase", "multiple_choice", "maintain")
 
@@ -18,7 +25,8 @@ QUESTIONS = ("forget", "paraphrase", "multiple_choice", "maintain")
 class Example:
     """A configurable class of every type that settings have."""
 
-    count: int = 3
+    count: Annotated[int, Field(ge=1)] = 3
+    """How many."""
     rate: float | None = None
     share: float = 0.5
     loud: bool = False
@@ -112,20 +120,69 @@ def test_what_is_no_field_is_no_setting() -> None:
 
 def test_settings_are_shown_whole_and_described_with_their_defaults() -> None:
     assert settings_of(Example(count=4)) == {"count": 4, "rate": None, "share": 0.5, "loud": False, "mode": "slow"}
-    assert ("count", "int", 3) in described(Example)
-    assert [name for name, _, _ in described(Example)] == ["count", "rate", "share", "loud", "mode"]
+    shown = {setting.name: setting for setting in described(Example)}
+    assert list(shown) == ["count", "rate", "share", "loud", "mode"]
+    assert shown["count"] == ("count", "int, ≥ 1", "3", "How many.")
+    assert shown["mode"].kind == "slow|fast"
+    assert shown["rate"].kind == "float"
 
 
 def test_a_method_word_holds_its_settings_in_brackets() -> None:
-    method = parse_method("random_mlps[budget=0.5, steps=7,objective=unlearn]", {})
+    method = parse_method("random_mlps[budget=0.5, steps=7,objective=log1mp]", {})
 
     assert method.name == "random_mlps"
-    assert settings_of(method) == {
-        **settings_of(parse_method("random_mlps", {})),
-        "budget": 0.5,
-        "steps": 7,
-        "objective": "unlearn",
-    }
+    assert settings_of(method) == {**settings_of(parse_method("random_mlps", {})), "steps": 7}
+    assert settings_of(method.localizer) == {"budget": 0.5}
+    assert method.objective.name == "log1mp"
+
+
+def test_a_part_is_a_word_of_its_own_and_words_nest() -> None:
+    parts = "localizer=attribution_patching[budget=0.1,examples=3],objective=log1mp[floor=-2]"
+    flat = "localizer=attribution_patching,budget=0.1,examples=3,objective=log1mp,floor=-2"
+
+    nested = parse_method(f"full_finetune[{parts}]", {})
+
+    assert nested == parse_method(f"full_finetune[{flat}]", {})
+    assert (nested.localizer.budget, nested.localizer.examples, nested.objective.floor) == (0.1, 3, -2.0)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "full_finetune",
+        "full_finetune[steps=51]",
+        "random_mlps[budget=0.3]",
+        "full_finetune[localizer=attribution_patching[examples=3],objective=log1mp[floor=-2.0],steps=4]",
+        "attribution_patching[budget=0.1,objective=log1mp]",
+    ],
+)
+def test_a_method_becomes_the_word_that_makes_it(word: str) -> None:
+    method = parse_method(word, {})
+
+    assert word_of(method) == word
+    assert parse_method(word_of(method), {}) == method
+    assert all("=" not in key for key in departures(method))
+
+
+def test_a_setting_that_two_parts_have_must_say_which() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Twin(Objective):
+        """Has a budget too."""
+
+        budget: float = 1.0
+
+        def terms(self, model: Any, split: Any, place: Any) -> Any:
+            """None."""
+            return []
+
+    with registry.objectives.remembered():
+        register("twin")(Twin)
+        with pytest.raises(UsageError, match="several parts") as refused:
+            parse_method("random_mlps[objective=twin,budget=0.5]", {})
+        method = parse_method("random_mlps[objective=twin[budget=0.7],localizer=random_mlps[budget=0.5]]", {})
+
+    assert "localizer=random_mlps[budget=0.5]" in refused.value.hint
+    assert (method.objective.budget, method.localizer.budget) == (0.7, 0.5)
 
 
 def test_shared_settings_apply_where_the_word_sets_nothing_else() -> None:
@@ -134,8 +191,22 @@ def test_shared_settings_apply_where_the_word_sets_nothing_else() -> None:
     assert (method.steps, method.batch_size) == (7, 2)
 
 
+def test_shared_settings_apply_to_the_methods_that_have_them_and_at_least_one_must() -> None:
+    none, full, drawn = parse_methods(["none", "full_finetune", "random_mlps"], {"budget": "0.5"})
+
+    assert (settings_of(none), drawn.localizer.budget) == ({}, 0.5)
+    assert full == parse_method("full_finetune", {})
+    with pytest.raises(UnknownName, match="bugdet") as refused:
+        parse_methods(["none", "random_mlps"], {"bugdet": "0.5"})
+    assert "'budget'" in refused.value.hint
+
+
 @pytest.mark.parametrize(
-    "word", ["full_finetune[steps]", "full_finetune[=3]", "full_finetune[steps=3", "[steps=3]", ""]
+    "word",
+    [
+        *("full_finetune[steps]", "full_finetune[=3]", "full_finetune[steps=3", "[steps=3]", ""),
+        *("full_finetune[steps=3]]", "full_finetune[objective=edit[]", "full finetune", "full_finetune[steps=3]x"),
+    ],
 )
 def test_a_method_word_of_another_form_is_refused(word: str) -> None:
     with pytest.raises(UsageError, match="is not of the form"):
@@ -147,7 +218,7 @@ def test_a_method_word_of_another_form_is_refused(word: str) -> None:
     [
         ("ful_finetune", "method", "full_finetune"),
         ("full_finetune[step=3]", "setting of method full_finetune", "steps"),
-        ("full_finetune[objective=unlaern]", "objective", "unlearn"),
+        ("full_finetune[objective=log1p]", "objective", "log1mp"),
         ("full_finetune[adversary=nnoe]", "adversary", "none"),
     ],
 )
@@ -195,7 +266,7 @@ def test_an_unknown_task_gives_the_nearest_one() -> None:
 
 def test_a_task_is_recorded_with_what_the_model_decided() -> None:
     inline, lines = (
-        planned("none", tasks=("sports/multiple_choice",), source=a_source(layout=layout))[0].spec.tasks[0]
+        planned("none", tasks=("sports/multiple_choice",), source=a_source(layout=layout))[0].tasks[0].spec
         for layout in ("inline", "lines")
     )
 
@@ -206,6 +277,31 @@ def test_a_method_is_recorded_with_the_learning_rate_of_the_model() -> None:
     spec = planned("full_finetune", source=a_source(learning_rate=2e-5))[0].spec
 
     assert spec.method.settings["learning_rate"] == 2e-5
+
+
+def test_the_tasks_of_an_edit_are_no_part_of_its_identity_and_have_their_own() -> None:
+    one, other = planned("none", tasks=("sports/forget",))[0], planned("none", tasks=("sports",))[0]
+
+    assert one.spec == other.spec
+    hashes = {ask.spec.name: ask.spec.hash for ask in other.tasks}
+    assert len(set(hashes.values())) == len(QUESTIONS)
+    assert one.tasks[0].spec.hash == hashes["sports/forget"]
+    assert planned("none", batch_size=32)[0].tasks[0].spec.hash != hashes["sports/forget"]
+
+
+def test_the_split_of_a_seed_is_made_once_for_all_methods_and_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[tuple[str, int]]()
+    split = Sports.split
+
+    def counting(facts: Sports, seed: int) -> Any:
+        made.append((facts.label, seed))
+        return split(facts, seed)
+
+    monkeypatch.setattr(Sports, "split", counting)
+    cells = planned("none", "full_finetune", "all_mlps", tasks=("sports",), seeds=(0, 1))
+
+    assert sorted(made) == [("sports:athletes-64", 0), ("sports:athletes-64", 1)]
+    assert len({id(cell.split) for cell in cells}) == 2
 
 
 def test_every_combination_is_planned_in_the_order_given() -> None:
@@ -239,12 +335,11 @@ def test_the_hash_is_that_of_the_whole_document() -> None:
     [
         ("full_finetune[steps=51]", {}),
         ("full_finetune[learning_rate=2e-3]", {}),
-        ("full_finetune[objective=unlearn]", {}),
+        ("full_finetune[objective=log1mp]", {}),
+        ("full_finetune[objective=edit,localizer=all_mlps]", {}),
         ("all_mlps", {}),
         ("full_finetune", {"facts": ("sports:athletes-16",)}),
-        ("full_finetune", {"tasks": ("sports/maintain",)}),
         ("full_finetune", {"seeds": (1,)}),
-        ("full_finetune", {"batch_size": 32}),
         ("full_finetune", {"source": a_source(dtype="bfloat16")}),
         ("full_finetune", {"source": a_source(weights_sha256="sha256:" + "1" * 64)}),
         ("full_finetune", {"source": a_source(retain_text="pile")}),
@@ -289,7 +384,7 @@ def test_a_repeated_seed_or_fact_set_is_planned_once() -> None:
         ("full_finetune", "full_finetune"),
         ("full_finetune[steps=50]", "full_finetune"),
         ("full_finetune[steps=51]", "full_finetune[steps=51]"),
-        ("random_mlps[budget=0.3,objective=unlearn]", "random_mlps[objective=unlearn,budget=0.3]"),
+        ("random_mlps[objective=log1mp,budget=0.3]", "random_mlps[budget=0.3,objective=log1mp]"),
     ],
 )
 def test_the_label_shows_departures_from_the_defaults_only(word: str, label: str) -> None:
@@ -307,7 +402,7 @@ def test_a_method_that_cannot_be_run_is_planned_with_the_reason() -> None:
     assert planned("none")[0].skipped is None
 
 
-def test_a_reference_that_does_not_train_takes_no_settings_of_its_own_and_ignores_shared_ones() -> None:
+def test_an_edit_without_steps_takes_no_settings_of_its_own_and_ignores_shared_ones() -> None:
     with pytest.raises(UsageError, match="none"):
         parse_method("none[steps=3]", {})
 

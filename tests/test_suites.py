@@ -8,8 +8,8 @@ import yaml
 
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.model.source import ModelSource
-from unlearnbench.running.plan import parse_facts, parse_method, parse_tasks
 from unlearnbench.running.suites import load_suite, suites
+from unlearnbench.running.words import parse_facts, parse_method, parse_tasks
 
 GOOD: dict[str, Any] = {
     "name": "mine",

@@ -10,16 +10,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from unlearnbench.editing.adversary import ADVERSARIES, adversary, nobody
+from unlearnbench.editing.adversary import Adversary
+from unlearnbench.editing.finetuning import FineTuning
 from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.objectives import Edit, Objective, Unlearn, answer_loss, text_loss
+from unlearnbench.editing.localizer import Localizer
+from unlearnbench.editing.method import History
+from unlearnbench.editing.objective import Objective, Term, forget_term
+from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText
-from unlearnbench.editing.training import Course, History, finetune
 from unlearnbench.errors import Diverged, UnknownName
 from unlearnbench.facts import Fact, Split, TrainingSplit
+from unlearnbench.methods.adversaries.none import Nobody
+from unlearnbench.methods.full_finetune import FullFinetune
+from unlearnbench.methods.objectives.edit import Edit
+from unlearnbench.methods.objectives.log1mp import Log1mp, log_one_minus_p
+from unlearnbench.model.hooks import intervened
 from unlearnbench.model.model import Model
+from unlearnbench.model.reading import answer_logits, answer_loss, text_loss
+from unlearnbench.settings import made
 
-COURSE = Course(
+METHOD = FullFinetune(
     steps=3,
     learning_rate=1e-2,
     batch_size=2,
@@ -28,18 +38,28 @@ COURSE = Course(
     maintain_weight=0.5,
     retain_weight=0.25,
 )
+COURSE = METHOD.course()
 
 
+@dataclasses.dataclass(frozen=True)
 class Watched(Objective):
-    """Another objective, and the batches it was given."""
+    """The edit objective, and the batches it was given."""
 
-    def __init__(self, inner: Objective) -> None:
-        self.inner, self.batches = inner, list[list[Fact]]()
+    batches: list[list[Fact]] = dataclasses.field(default_factory=list)
+    maintained: list[list[Fact]] = dataclasses.field(default_factory=list)
 
-    def loss(self, model: Model, facts: Sequence[Fact]) -> Tensor:
+    def terms(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Sequence[Term]:
         """As the other's."""
-        self.batches.append(list(facts))
-        return self.inner.loss(model, facts)
+
+        def loss(facts: Sequence[Fact]) -> Tensor:
+            self.batches.append(list(facts))
+            return answer_loss(model, [(fact.prompt, fact.edit_target or "") for fact in facts])
+
+        def nothing(batch: Any) -> Tensor:
+            self.maintained.append(list(batch.maintain))
+            return torch.zeros((), requires_grad=True)
+
+        return [forget_term(loss), Term("watching", nothing)]
 
 
 @pytest.fixture
@@ -49,20 +69,14 @@ def seen(small_split: Split) -> TrainingSplit:
 
 
 @pytest.fixture
-def train(seen: TrainingSplit, retain: RetainText) -> Callable[..., History]:
+def train(seen: TrainingSplit, place: EditingPlace) -> Callable[..., History]:
     """Fine-tune a model with these settings, and silently."""
 
     def perform(model: Model, where: Localization | None = None, **changes: Any) -> History:
-        given: dict[str, Any] = {
-            "objective": Edit(),
-            "adversary": nobody,
-            "retain": retain,
-            "course": COURSE,
-            "seed": 7,
-            "progress": lambda done, steps: None,
-        }
-        given |= changes
-        return finetune(model, given.pop("split", seen), where or Localization.everywhere(model), **given)
+        there = dataclasses.replace(place, **{k: changes.pop(k) for k in ("seed", "progress") if k in changes})
+        split = changes.pop("split", seen)
+        method = dataclasses.replace(METHOD, **changes)
+        return method.edit(model, split, where or Localization.everywhere(model), there)
 
     return perform
 
@@ -80,15 +94,9 @@ def test_the_first_steps_equal_a_loop_written_by_hand(
     random_models: Callable[..., Model],
     train: Callable[..., History],
     retain: RetainText,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    watched, maintained = Watched(Edit()), list[list[tuple[str, str]]]()
+    watched = Watched()
 
-    def kept(model: Model, pairs: list[tuple[str, str]]) -> Tensor:
-        maintained.append(pairs)
-        return answer_loss(model, pairs)
-
-    monkeypatch.setattr("unlearnbench.editing.training.answer_loss", kept)
     train(model, objective=watched)
 
     plain = random_models(architecture)
@@ -100,26 +108,27 @@ def test_the_first_steps_equal_a_loop_written_by_hand(
         aimed = [(fact.prompt, fact.edit_target or "") for fact in watched.batches[step]]
         # One after another, as a key's bias has no gradient but rounding, which AdamW would blow up.
         torch.autograd.backward(answer_loss(plain, aimed))
-        torch.autograd.backward(0.5 * answer_loss(plain, maintained[step]))
+        kept = [(fact.prompt, fact.answer) for fact in watched.maintained[step]]
+        torch.autograd.backward(0.5 * answer_loss(plain, kept))
         torch.autograd.backward(0.25 * text_loss(plain, retain.batch(7, step, 2)))
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
-    assert len(watched.batches) == len(maintained) == 3
+    assert len(watched.batches) == len(watched.maintained) == 3
     for name, parameter in model.parameters.items():
         torch.testing.assert_close(parameter, plain.parameters[name], atol=1e-6, rtol=1e-5)
 
 
-def test_only_localized_tensors_change_or_get_gradients(
-    model: Model, train: Callable[..., History], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_localized_tensors_change_or_get_gradients(model: Model, train: Callable[..., History]) -> None:
     where, before = Localization.of(model, ["mlp.1", "attention.2"]), model.tensor_digests()
     with_gradient = set[str]()
 
-    def watching(model: Model, facts: Sequence[Fact]) -> Any:
-        with_gradient.update(name for name, p in model.parameters.items() if p.requires_grad)
-        return nobody(model, facts)
+    class Watching(Nobody):
+        def attack(self, model: Model, *others: Any) -> Any:
+            """Looks."""
+            with_gradient.update(name for name, p in model.parameters.items() if p.requires_grad)
+            return super().attack(model, *others)
 
-    train(model, where, adversary=watching)
+    train(model, where, adversary=Watching())
 
     after = model.tensor_digests()
     assert with_gradient == where.tensors
@@ -138,24 +147,26 @@ def test_training_leaves_no_gradients_and_the_flags_as_they_were(model: Model, t
 
 
 def test_training_lowers_every_loss(llama: Model, train: Callable[..., History]) -> None:
-    course = dataclasses.replace(COURSE, steps=40, learning_rate=3e-3, batch_size=4, retain_batch=16, retain_weight=1.0)
-
-    history = train(llama, course=course)
+    history = train(llama, steps=40, learning_rate=3e-3, batch_size=4, retain_batch=16, retain_weight=1.0)
 
     assert all(history[-1][name] < 0.7 * history[0][name] for name in ("forget", "maintain", "retain"))
 
 
 def test_unlearning_makes_the_forgotten_answers_unlikelier(llama: Model, train: Callable[..., History]) -> None:
-    course = dataclasses.replace(COURSE, steps=30, learning_rate=3e-3, batch_size=4)
-    train(llama, course=dataclasses.replace(course, steps=60))  # the edit targets become what is known
+    train(llama, steps=60, learning_rate=3e-3, batch_size=4)  # the edit targets become what is known
 
-    class UnlearnTargets(Unlearn):
-        def loss(self, model: Model, facts: Sequence[Fact]) -> Tensor:
-            """On the edit targets in place of the answers."""
-            said = [dataclasses.replace(f, answer=f.edit_target, distractors=("-",), edit_target=None) for f in facts]
-            return super().loss(model, said)
+    @dataclasses.dataclass(frozen=True)
+    class UnlearnTargets(Objective):
+        def terms(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Sequence[Term]:
+            """log(1 − p) on the edit targets in place of the answers."""
 
-    history = train(llama, objective=UnlearnTargets(), course=course)
+            def loss(facts: Sequence[Fact]) -> Tensor:
+                logits, targets = answer_logits(model, [(fact.prompt, fact.edit_target or "") for fact in facts])
+                return log_one_minus_p(logits, targets, Log1mp().floor)
+
+            return [forget_term(loss)]
+
+    history = train(llama, objective=UnlearnTargets(), steps=30, learning_rate=3e-3, batch_size=4)
 
     assert history[0]["forget"] > 1.0
     assert history[-1]["forget"] < 0.2 * history[0]["forget"]
@@ -174,7 +185,7 @@ def test_history_and_progress_tell_of_every_step(llama: Model, train: Callable[.
 
 # -- half precision ------------------------------------------------------------------------------------
 
-CRAWL = dataclasses.replace(COURSE, steps=8, learning_rate=2e-4)
+CRAWL = {"steps": 8, "learning_rate": 2e-4}
 """Each step is far below half a bf16 ulp of a weight near 1, which is 2**-9; eight steps are still below it."""
 
 
@@ -191,13 +202,12 @@ def _half(model: Model) -> Model:
 def test_small_steps_that_bf16_swallows_add_up_in_the_masters(
     random_models: Callable[..., Model], train: Callable[..., History], retain: RetainText, small_split: Split
 ) -> None:
-    course = dataclasses.replace(CRAWL, steps=60)
     through_masters, naive = _half(random_models("llama")), _half(random_models("llama"))
     scale = "model.norm.weight"
     where = Localization(frozenset({scale}), ())
     before = _copies(naive)[scale]
 
-    train(through_masters, where, course=course)
+    train(through_masters, where, **{**CRAWL, "steps": 60})
     with naive.trainable({scale}) as parameters:
         optimizer = torch.optim.AdamW(parameters.values(), lr=2e-4, weight_decay=0.0)
         for step in range(60):
@@ -251,9 +261,8 @@ def test_bf16_weights_are_the_rounded_masters(
 def _forget_batches(
     model: Model, train: Callable[..., History], split: TrainingSplit, size: int, **changes: Any
 ) -> list[list[str]]:
-    watched = Watched(Edit())
-    course = dataclasses.replace(COURSE, steps=12, batch_size=size, learning_rate=1e-5)
-    train(model, Localization.of(model, ["mlp.0"]), objective=watched, course=course, split=split, **changes)
+    watched, course = Watched(), {"steps": 12, "batch_size": size, "learning_rate": 1e-5}
+    train(model, Localization.of(model, ["mlp.0"]), objective=watched, split=split, **course, **changes)
     return [[fact.id for fact in batch] for batch in watched.batches]
 
 
@@ -332,7 +341,7 @@ def test_unlearning_names_its_own_loss_where_it_is_no_number(llama: Model, train
         llama.parameters[llama.components["mlp.1"].parameters[0]].fill_(torch.nan)
 
     with pytest.raises(Diverged, match="the forget loss"):
-        train(llama, objective=Unlearn())
+        train(llama, objective=Log1mp())
 
 
 def test_a_learning_rate_that_blows_up_is_found_and_can_be_undone(
@@ -340,10 +349,9 @@ def test_a_learning_rate_that_blows_up_is_found_and_can_be_undone(
 ) -> None:
     model = random_models("llama")
     before, flags = model.tensor_digests(), {n: p.requires_grad for n, p in model.parameters.items()}
-    course = dataclasses.replace(COURSE, steps=10, learning_rate=1e30)
 
     with pytest.raises(Diverged, match="not finite"), model.restored():
-        train(model, course=course)
+        train(model, steps=10, learning_rate=1e30)
 
     assert model.tensor_digests() == before
     assert {n: p.requires_grad for n, p in model.parameters.items()} == flags
@@ -376,23 +384,97 @@ def test_short_courses_begin_at_the_full_rate(steps: int) -> None:
 # -- adversaries ---------------------------------------------------------------------------------------
 
 
+@dataclasses.dataclass(frozen=True)
+class Zeroing(Adversary):
+    """Silences an MLP, and remembers what it was given."""
+
+    path: str
+    losses: list[float] = dataclasses.field(default_factory=list)
+    seeds: list[int] = dataclasses.field(default_factory=list)
+
+    def attack(self, model: Model, facts: Sequence[Fact], loss: Callable[[], Tensor], seed: int) -> Any:
+        """Zero."""
+        self.losses.append(loss().item())
+        self.seeds.append(seed)
+        return intervened(model, {self.path: torch.zeros_like})
+
+
 def test_the_adversary_acts_while_the_forget_loss_is_computed_and_then_no_more(
     llama: Model, train: Callable[..., History]
 ) -> None:
-    path = llama.components["mlp.0"].path
-    plain = train(llama, course=dataclasses.replace(COURSE, learning_rate=0.0))
+    adversary = Zeroing(llama.components["mlp.0"].path)
+    plain = train(llama, learning_rate=0.0)
 
-    def zeroing(model: Model, facts: Sequence[Fact]) -> Any:
-        return model.intervened({path: torch.zeros_like})
-
-    attacked = train(llama, adversary=zeroing, course=dataclasses.replace(COURSE, learning_rate=0.0))
+    attacked = train(llama, adversary=adversary, learning_rate=0.0)
 
     assert all(a["forget"] != p["forget"] for a, p in zip(attacked, plain, strict=True))
     assert all(a[n] == p[n] for a, p in zip(attacked, plain, strict=True) for n in ("maintain", "retain"))
 
 
+def test_the_adversary_is_given_the_defenders_loss_and_another_seed_at_each_step(
+    llama: Model, train: Callable[..., History]
+) -> None:
+    adversary = Zeroing(llama.components["mlp.0"].path)
+
+    plain = train(llama, learning_rate=0.0)
+    train(llama, adversary=adversary, learning_rate=0.0)
+
+    assert adversary.losses == [row["forget"] for row in plain]
+    assert len(set(adversary.seeds)) == len(plain)
+
+
 def test_adversaries_are_found_by_name_and_unknown_ones_are_refused() -> None:
-    assert adversary("none") is nobody
-    assert "none" in ADVERSARIES
+    assert made(Adversary, "none") == Nobody()
     with pytest.raises(UnknownName):
-        adversary("nobody-of-this-name")
+        made(Adversary, "nobody-of-this-name")
+
+
+# -- terms ---------------------------------------------------------------------------------------------
+
+
+def test_an_objective_may_bring_terms_of_its_own_and_its_weight_scales_the_forget_term_only(
+    llama: Model, train: Callable[..., History]
+) -> None:
+    seen = list[str]()
+
+    @dataclasses.dataclass(frozen=True)
+    class TwoTerms(Objective):
+        def terms(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Sequence[Term]:
+            """One to forget, one to keep."""
+            seen.append("before step 0")
+            weight = model.parameters["model.norm.weight"]
+            return [
+                forget_term(lambda facts: weight.sum()),
+                Term("anchor", lambda batch: 2.0 * weight.sum(), weight=3.0),
+            ]
+
+    def moved(**changes: Any) -> list[float]:
+        before = llama.parameters["model.norm.weight"].detach().clone()
+        gradients = list[float]()
+        real = torch.optim.AdamW.step
+
+        def noting(optimizer: Any, *words: Any) -> Any:
+            gradients.append(optimizer.param_groups[0]["params"][0].grad[0].item())
+            return real(optimizer, *words)
+
+        where = Localization(frozenset({"model.norm.weight"}), ())
+        with pytest.MonkeyPatch.context() as patch, llama.restored():
+            patch.setattr(torch.optim.AdamW, "step", noting)
+            patch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: None)
+            history = train(
+                llama, where, objective=TwoTerms(), steps=1, maintain_weight=0.0, retain_weight=0.0, **changes
+            )
+        assert set(history[0]) == {"step", "forget", "anchor", "maintain", "retain", "learning_rate"}
+        assert history[0]["anchor"] == pytest.approx(2 * before.sum().item())
+        return gradients
+
+    assert moved() == pytest.approx([1.0 + 3.0 * 2.0])
+    assert moved(forget_weight=10.0) == pytest.approx([10.0 + 3.0 * 2.0])
+    assert seen == ["before step 0"] * 2
+
+
+def test_a_method_is_a_preset_of_parts_and_any_of_them_can_be_replaced() -> None:
+    assert FullFinetune() != FineTuning
+    assert FullFinetune().localizer == made(Localizer, "everything")
+    assert FullFinetune(objective=Log1mp()).objective == Log1mp()
+    assert FullFinetune().objective == Edit()

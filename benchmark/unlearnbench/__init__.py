@@ -7,51 +7,81 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unlearnbench.asking.task import Metric, Row, Task
+    from unlearnbench.asking.attack import Attack
+    from unlearnbench.asking.place import AskingPlace
+    from unlearnbench.asking.row import Metric, Row
+    from unlearnbench.asking.task import Task
+    from unlearnbench.editing.adversary import Adversary
+    from unlearnbench.editing.finetuning import FineTuning
     from unlearnbench.editing.localization import Localization
-    from unlearnbench.editing.method import Method, Workplace
+    from unlearnbench.editing.localizer import Localizer
+    from unlearnbench.editing.method import Method
+    from unlearnbench.editing.objective import Objective, Term
+    from unlearnbench.editing.place import EditingPlace
     from unlearnbench.facts import Fact, FactSet, Split, TrainingSplit
     from unlearnbench.model.model import Model
     from unlearnbench.records.record import Record
-    from unlearnbench.records.spec import RunSpec
+    from unlearnbench.records.spec import EditSpec, TaskSpec
     from unlearnbench.registry import register
+    from unlearnbench.running.api import load, run
 
-_HOMES = {
+HOMES = {
+    "Adversary": "editing.adversary",
+    "AskingPlace": "asking.place",
+    "Attack": "asking.attack",
+    "EditSpec": "records.spec",
+    "EditingPlace": "editing.place",
     "Fact": "facts",
     "FactSet": "facts",
+    "FineTuning": "editing.finetuning",
     "Localization": "editing.localization",
+    "Localizer": "editing.localizer",
     "Method": "editing.method",
-    "Metric": "asking.task",
+    "Metric": "asking.row",
     "Model": "model.model",
+    "Objective": "editing.objective",
     "Record": "records.record",
-    "Row": "asking.task",
-    "RunSpec": "records.spec",
+    "Row": "asking.row",
     "Split": "facts",
     "Task": "asking.task",
+    "TaskSpec": "records.spec",
+    "Term": "editing.objective",
     "TrainingSplit": "facts",
-    "Workplace": "editing.method",
+    "load": "running.api",
     "register": "registry",
+    "run": "running.api",
 }
+"""In which module each public name is."""
 
 __all__ = [
+    "Adversary",
+    "AskingPlace",
+    "Attack",
+    "EditSpec",
+    "EditingPlace",
     "Fact",
     "FactSet",
+    "FineTuning",
     "Localization",
+    "Localizer",
     "Method",
     "Metric",
     "Model",
+    "Objective",
     "Record",
     "Row",
-    "RunSpec",
     "Split",
     "Task",
+    "TaskSpec",
+    "Term",
     "TrainingSplit",
-    "Workplace",
+    "load",
     "register",
+    "run",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"unlearnbench.{_HOMES[name]}"), name)
+    if name in HOMES:
+        return getattr(import_module(f"unlearnbench.{HOMES[name]}"), name)
     raise AttributeError(f"module 'unlearnbench' has no attribute {name!r}")

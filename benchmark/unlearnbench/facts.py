@@ -1,6 +1,6 @@
 """Facts, where they come from, and who may see which of them."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
@@ -8,8 +8,11 @@ from typing import ClassVar, Literal
 from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
 from unlearnbench.hashing import content_hash
 from unlearnbench.layouts import LETTERS
+from unlearnbench.registry import Catalogue, Entry, fact_sets
 
 MOST_OPTIONS = len(LETTERS)
+Form = Literal["edit_target", "paraphrases", "question"]
+"""What a fact may have besides its prompt, its answer and its distractors; a question comes with its options."""
 Part = Literal["forget", "maintain_train", "maintain_dev", "maintain_test", "never_known"]
 
 
@@ -61,6 +64,10 @@ class Fact:
     def hash(self) -> str:
         """Content hash over everything that the fact says."""
         return content_hash({**self.__dict__})
+
+    def has(self, form: Form) -> bool:
+        """Whether the fact has this form."""
+        return bool(self.options and self.question) if form == "question" else bool(getattr(self, form))
 
     def for_training(self) -> "Fact":
         """The same fact without its held-out forms."""
@@ -131,6 +138,12 @@ class TrainingSplit:
     maintain_dev: Sequence[Fact] = field(default=())
 
     @property
+    def items_hash(self) -> str:
+        """Content hash of all that a method may see, in order: what identifies the facts of an edit."""
+        parts = self.__dataclass_fields__
+        return content_hash({part: [fact.hash for fact in getattr(self, part)] for part in parts})
+
+    @property
     def maintain_test(self) -> Sequence[Fact]:
         """Withheld."""
         raise ItemsWithheld("methods may use maintain_train and maintain_dev; maintain_test is for tasks")
@@ -142,7 +155,24 @@ class TrainingSplit:
 
 
 @dataclass(frozen=True)
-class FactSet(ABC):
+class FactsCard:
+    """What is known of facts before anybody sees them: enough to decide who can use them, and no way to them."""
+
+    name: str
+    variant: str
+    forms: frozenset[Form] = frozenset()
+    """What every fact to forget has besides prompt and answer."""
+    own_file: bool = False
+    """Whether they come from a user's file instead of those that ship with the fact set."""
+
+    @property
+    def label(self) -> str:
+        """`name:variant`."""
+        return f"{self.name}:{self.variant}"
+
+
+@dataclass(frozen=True)
+class FactSet(Entry):
     """Where facts come from. A subclass is one file in `tasks/facts/`, final, and named in the registry."""
 
     variant: str
@@ -150,21 +180,25 @@ class FactSet(ABC):
     facts_file: str | None = None
     """A user's own file in the fact set's format, instead of the facts that ship with it."""
 
-    name: ClassVar[str]
-    version: ClassVar[int]
-    questions: ClassVar[tuple[str, ...]]
-    """The tasks that can be asked of it."""
+    catalogue: ClassVar[Catalogue] = fact_sets
     variants: ClassVar[tuple[str, ...]]
     """What may be forgotten; the first is the default."""
+    forms: ClassVar[frozenset[Form]] = frozenset()
+    """What every fact to forget has besides prompt and answer. Objectives and tasks that need more are refused."""
 
     def __post_init__(self) -> None:
         if self.variant not in self.variants:
             raise UnknownName(f"variant of {self.name}", self.variant, self.variants)
 
     @property
+    def card(self) -> FactsCard:
+        """What may be known of the facts before they are seen."""
+        return FactsCard(self.name, self.variant, self.forms, own_file=self.facts_file is not None)
+
+    @property
     def label(self) -> str:
         """`name:variant`."""
-        return f"{self.name}:{self.variant}"
+        return self.card.label
 
     @abstractmethod
     def split(self, seed: int) -> Split:

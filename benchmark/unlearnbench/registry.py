@@ -1,20 +1,20 @@
-"""Who is there: methods, tasks and fact sets, found by folder, by entry point and by `--include`.
+"""Who is there: entries of seven kinds, found by folder, by entry point and by `--include`.
 
 Being in the folder is registration. A file that cannot be imported is listed with its error, and
 the rest still runs.
 """
 
-import hashlib
 import importlib
-import importlib.util
+import inspect
 import pkgutil
-import sys
+from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from unlearnbench.errors import UnknownName, UsageError
 
@@ -24,8 +24,8 @@ class Catalogue(Mapping[str, type]):
     """All registered classes of one kind, by name; filled at the first look-up."""
 
     kind: str
-    package: str
-    """The package whose modules are the entries."""
+    packages: tuple[str, ...]
+    """The packages whose modules are the entries."""
     group: str
     """The entry-point group of plug-ins."""
     broken: dict[str, str] = field(default_factory=dict)
@@ -33,37 +33,57 @@ class Catalogue(Mapping[str, type]):
     _entries: dict[str, type] = field(default_factory=dict)
 
     def add(self, name: str, entry: type) -> None:
-        """Register a class; two different classes of one name are refused."""
+        """Register a class; two different classes of one name, and one that says nothing, are refused."""
         known = self._entries.get(name)
-        if known is not None and (known.__module__, known.__qualname__) != (entry.__module__, entry.__qualname__):
+        if known is not None and _origin(known) != _origin(entry):
             raise UsageError(
                 f"two {self.kind}s are called {name!r}: {known.__module__} and {entry.__module__}",
                 "rename one of them",
             )
+        if not about(entry):
+            raise UsageError(
+                f"{self.kind} {name!r} has no docstring",
+                f"say in one line what {entry.__qualname__} does: `ls` shows it",
+            )
         self._entries[name] = entry
+
+    @contextmanager
+    def remembered(self) -> Iterator[None]:
+        """Within: more can be registered; afterwards the catalogue is what it was."""
+        entries, broken = dict(self.items()), dict(self.broken)
+        try:
+            yield
+        finally:
+            self._entries.clear()
+            self._entries.update(entries)
+            self.broken.clear()
+            self.broken.update(broken)
+
+    def refill(self) -> None:
+        """Look for entries anew at the next look-up, as for a plug-in that was installed meanwhile."""
+        self.__dict__.pop("_filled", None)
 
     @cached_property
     def _filled(self) -> dict[str, type]:
-        # Any failure of somebody's file is theirs: it is listed, and everyone else's still runs.
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.ispkg:
-                self._try(f"{self.package}.{module.name}", importlib.import_module)
+        for package in self.packages:
+            for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+                if not module.ispkg:
+                    self.attempt(f"{package}.{module.name}", importlib.import_module)
         for point in entry_points(group=self.group):
-            self._try(f"{point.name} = {point.value}", _loader(point))
+            self.attempt(f"{point.name} = {point.value}", _loader(point))
         return self._entries
 
-    def _try(self, label: str, load: Callable[[str], Any]) -> None:
-        try:
-            load(label)
-        except Exception as error:
-            self.broken[label] = f"{type(error).__name__}: {error}"
+    def attempt(self, label: str, load: Callable[[str], Any]) -> None:
+        """Import somebody's file. Any failure is theirs: it is listed, and everyone else's still runs."""
+        reason = failure(lambda: load(label))
+        if reason:
+            self.broken[label] = reason
 
     def __getitem__(self, name: str) -> type:
         if name not in self._filled:
             error = UnknownName(self.kind, name, self._filled)
-            for place, reason in self.broken.items():
-                error.hint += f"; {place} could not be imported: {reason}"
+            for label, reason in self.broken.items():
+                error.hint += f"; {label} could not be imported: {reason}"
             raise error
         return self._filled[name]
 
@@ -77,59 +97,68 @@ class Catalogue(Mapping[str, type]):
         return name in self._filled
 
 
-methods = Catalogue("method", "unlearnbench.methods", "unlearnbench.methods")
-questions = Catalogue("task", "unlearnbench.tasks", "unlearnbench.tasks")
-fact_sets = Catalogue("fact set", "unlearnbench.tasks.facts", "unlearnbench.facts")
-CATALOGUES = (methods, questions, fact_sets)
+class Entry(ABC):
+    """What can be registered: a class of one of the kinds below, whose dataclass fields are its settings."""
 
+    name: ClassVar[str]
+    """Given by `register`."""
+    version: ClassVar[int] = 1
+    """Raised whenever its numbers change."""
+    catalogue: ClassVar[Catalogue]
+    """Where its kind is kept."""
+
+
+methods = Catalogue("method", ("unlearnbench.methods",), "unlearnbench.methods")
+localizers = Catalogue("localizer", ("unlearnbench.methods.localizers",), "unlearnbench.localizers")
+objectives = Catalogue("objective", ("unlearnbench.methods.objectives",), "unlearnbench.objectives")
+adversaries = Catalogue("adversary", ("unlearnbench.methods.adversaries",), "unlearnbench.adversaries")
+tasks = Catalogue("task", ("unlearnbench.tasks", "unlearnbench.tasks.attacks"), "unlearnbench.tasks")
+fact_sets = Catalogue("fact set", ("unlearnbench.tasks.facts",), "unlearnbench.facts")
+CATALOGUES = (methods, localizers, objectives, adversaries, tasks, fact_sets)
 
 T = TypeVar("T", bound=type)
 
 
 def register(name: str) -> Callable[[T], T]:
-    """Class decorator: enter a `Method`, a `Task` or a `FactSet` under this name."""
+    """Class decorator: enter a method, localizer, objective, adversary, task or fact set under this name."""
 
     def enter(entry: T) -> T:
+        catalogue = getattr(entry, "catalogue", None)
+        if not isinstance(catalogue, Catalogue):
+            kinds = ", ".join(catalogue.kind for catalogue in CATALOGUES)
+            raise TypeError(f"{entry.__qualname__} is of no kind that can be registered: {kinds}")
+        catalogue.add(name, entry)
         setattr(entry, "name", name)
-        _catalogue_of(entry).add(name, entry)
         return entry
 
     return enter
 
 
+def about(entry: type) -> str:
+    """The first line of what a class says of itself; "" where it says nothing."""
+    text = (entry.__dict__.get("__doc__") or "").strip()
+    # A dataclass without a docstring is given its signature as one.
+    return "" if text.startswith(f"{entry.__name__}(") else text.split("\n")[0]
+
+
+def failure(attempt: Callable[[], Any]) -> str | None:
+    """Why an attempt failed, in one line; None if it did not. `sys.exit` in somebody's file counts as a failure."""
+    try:
+        attempt()
+    except SystemExit as error:
+        return f"the file ends the program when it is imported: sys.exit({error.code!r})"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _origin(entry: type) -> tuple[str, str]:
+    """File and name of a class: the same class of a file that was imported twice is the same entry."""
+    try:
+        return str(Path(inspect.getfile(entry)).resolve()), entry.__qualname__
+    except (OSError, TypeError):
+        return entry.__module__, entry.__qualname__
+
+
 def _loader(point: EntryPoint) -> Callable[[str], Any]:
     return lambda _: point.load()
-
-
-def _catalogue_of(entry: type) -> Catalogue:
-    # By base class *name*, so that registering a fact set needs neither torch nor the method class.
-    bases = {base.__name__ for base in entry.__mro__}
-    for base, catalogue in (("Method", methods), ("Task", questions), ("FactSet", fact_sets)):
-        if base in bases:
-            return catalogue
-    raise TypeError(f"{entry.__qualname__} is neither a Method, nor a Task, nor a FactSet")
-
-
-def include(folder: Path) -> None:
-    """Import every Python file of a user's folder, so that what it registers can be named.
-
-    Raises `UsageError` where the folder does not exist.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"--include {folder}: there is no such folder")
-    for catalogue in CATALOGUES:
-        len(catalogue)  # ours first: a user's class of the same name is refused, not ours
-    for path in sorted(folder.glob("*.py")):
-        # Two folders may hold files of one name; the same file is the same module.
-        place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-        name = f"unlearnbench_included_{path.stem}_{place}"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            continue
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            for catalogue in CATALOGUES:
-                catalogue.broken[str(path)] = f"{type(error).__name__}: {error}"

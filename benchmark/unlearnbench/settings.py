@@ -1,47 +1,134 @@
-"""Settings are the typed fields of a frozen dataclass; this is how text becomes one."""
+"""Settings are the typed fields of a frozen dataclass; this is how text becomes one, and one becomes text.
+
+A field whose type is a kind of entry (`objective: Objective`) is a *part*: it is set with a word of its own,
+`objective=npo[beta=0.1]`. What a part alone can be set to may be set without naming the part.
+"""
 
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Annotated, Any, TypeVar, get_type_hints
+from dataclasses import Field as DataclassField
+from dataclasses import field, fields, replace
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.registry import Entry
+from unlearnbench.words import read_word
 
 FINITE = ConfigDict(allow_inf_nan=False)
 Configured = TypeVar("Configured")
+Kind = TypeVar("Kind", bound=Entry)
+
+
+def made(kind: type[Kind], word: str) -> Kind:
+    """The entry of this kind that a word names: `made(Objective, "npo[beta=0.1]")`.
+
+    Raises `UnknownName` for a name or a setting that does not exist, `UsageError` for a value of the wrong type.
+    """
+    name, given = read_word(word, kind.catalogue.kind)
+    return cast(Kind, configured(kind.catalogue[name], given, f"{kind.catalogue.kind} {name}"))
+
+
+def preset(kind: type[Entry], word: str) -> Any:
+    """The default of a part: `objective: Objective = preset(Objective, "edit")`. Looked up when it is needed."""
+    return field(default_factory=lambda: made(kind, word))
 
 
 def configured(entry: type[Configured], given: Mapping[str, Any], what: str) -> Configured:
     """An instance of the dataclass `entry` with these settings, converted to their fields' types.
 
-    Raises `UnknownName` for a setting that does not exist, `UsageError` for one of the wrong type.
+    Raises `UnknownName` for a setting that neither it nor one of its parts has, `UsageError` for a value of
+    the wrong type and for a setting that two of its parts have.
     """
-    hints, names = get_type_hints(entry, include_extras=True), [field.name for field in fields(entry)]  # type: ignore[arg-type]
-    values = {}
-    for key, value in given.items():
-        if key not in names:
-            raise UnknownName(f"setting of {what}", key, names)
-        try:
-            # Annotated, since a bare type may not be given a configuration.
-            finite: Any = Annotated[hints[key], Field()]
-            adapter: TypeAdapter[Any] = TypeAdapter(finite, config=FINITE)
-            values[key] = adapter.validate_python(value)
-        except ValidationError as error:
-            plain = get_type_hints(entry)[key]
-            wanted = getattr(plain, "__name__", str(plain))
-            raise UsageError(f"setting {key}={value!r} of {what} ({wanted}): {error.errors()[0]['msg']}") from None
-    return entry(**values)
+    hints = get_type_hints(entry, include_extras=True)
+    own = [one.name for one in _fields(entry)]
+    values = {key: _converted(hints[key], key, value, what) for key, value in given.items() if key in own}
+    found = entry(**values)
+    for key in (key for key in given if key not in own):
+        found = _set_in_part(found, key, given[key], what)
+    return found
+
+
+def parts_of(entry: Any) -> dict[str, Entry]:
+    """The parts of a configured entry, by field."""
+    values = {one.name: getattr(entry, one.name) for one in _fields(entry)}
+    return {name: value for name, value in values.items() if isinstance(value, Entry)}
 
 
 def settings_of(entry: Any) -> dict[str, Any]:
-    """The settings of a configured dataclass as JSON-able data."""
-    values = {field.name: getattr(entry, field.name) for field in fields(entry)}
+    """The settings of a configured dataclass as JSON-able data, its parts left out."""
+    parts = parts_of(entry)
+    values = {one.name: getattr(entry, one.name) for one in _fields(entry) if one.name not in parts}
     plain: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(values, mode="json")
     return plain
 
 
-def described(entry: Any) -> list[tuple[str, str, Any]]:
-    """(name, type, default) of every setting of a dataclass."""
-    hints = get_type_hints(entry)
-    return [(f.name, getattr(hints[f.name], "__name__", str(hints[f.name])), f.default) for f in fields(entry)]
+def departures(entry: Any) -> dict[str, str]:
+    """What is set otherwise than by default, as it would be typed: `{"steps": "100", "objective": "npo"}`.
+
+    A part that differs from the default one in its settings only is told by these settings.
+    """
+    default, found = type(entry)(), dict[str, str]()
+    for one in _fields(entry):
+        value, usual = getattr(entry, one.name), getattr(default, one.name)
+        if value == usual:
+            continue
+        if isinstance(value, Entry):
+            inside = departures(value) if type(value) is type(usual) else {}
+            found |= inside if inside and _owned_once(entry, inside) else {one.name: word_of(value)}
+        else:
+            found[one.name] = str(value)
+    return found
+
+
+def word_of(entry: Entry) -> str:
+    """The word that makes this entry: its name and its departures from the defaults."""
+    pairs = ",".join(f"{key}={value}" for key, value in departures(entry).items())
+    return f"{entry.name}[{pairs}]" if pairs else entry.name
+
+
+def has_setting(entry: type, name: str) -> bool:
+    """Whether an entry, or one of its parts as they are by default, has this setting."""
+    return name in _names(entry) or any(name in _names(type(part)) for part in parts_of(entry()).values())
+
+
+def _fields(entry: Any) -> tuple[DataclassField[Any], ...]:
+    return fields(entry)
+
+
+def _names(entry: type) -> list[str]:
+    return [one.name for one in _fields(entry)]
+
+
+def _owned_once(entry: Any, names: Mapping[str, str]) -> bool:
+    """Whether each of these settings could be given to `entry` without naming a part."""
+    parts = parts_of(entry).values()
+    return all(name not in _names(type(entry)) and sum(name in _names(type(p)) for p in parts) == 1 for name in names)
+
+
+def _set_in_part(entry: Configured, key: str, value: Any, what: str) -> Configured:
+    parts = parts_of(entry)
+    owners = [name for name, part in parts.items() if key in _names(type(part))]
+    if len(owners) > 1:
+        words = " or ".join(f"{owner}={parts[owner].name}[{key}={value}]" for owner in owners)
+        raise UsageError(f"{key!r} is a setting of several parts of {what}", f"say which: {words}")
+    if not owners:
+        known = [*_names(type(entry)), *(name for part in parts.values() for name in _names(type(part)))]
+        raise UnknownName(f"setting of {what}", key, known)
+    part = parts[owners[0]]
+    held = {one.name: getattr(part, one.name) for one in _fields(part)}
+    changed = configured(type(part), {**held, key: value}, f"{part.catalogue.kind} {part.name}")
+    return cast(Configured, replace(cast(Any, entry), **{owners[0]: changed}))
+
+
+def _converted(hint: Any, key: str, value: Any, what: str) -> Any:
+    plain = getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
+    if isinstance(plain, type) and issubclass(plain, Entry):
+        return value if isinstance(value, plain) else made(plain, str(value))
+    try:
+        # Annotated, since a bare type may not be given a configuration.
+        finite: Any = Annotated[hint, Field()]
+        return TypeAdapter(finite, config=FINITE).validate_python(value)
+    except ValidationError as error:
+        wanted = getattr(plain, "__name__", str(plain))
+        raise UsageError(f"setting {key}={value!r} of {what} ({wanted}): {error.errors()[0]['msg']}") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.facts import Fact, FactSet, Form, Split
 from unlearnbench.registry import register
 from unlearnbench.seeds import derive_seed
 from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, Person, athletes
@@ -29,8 +29,8 @@ class Sports(FactSet):
     """Athletes and their sports; an edit turns a whole sport into golf, or an athlete's into another."""
 
     version: ClassVar[int] = 1
-    questions: ClassVar[tuple[str, ...]] = ("forget", "paraphrase", "multiple_choice", "maintain")
     variants: ClassVar[tuple[str, ...]] = ("athletes-64", "athletes-16", *BIG_SPORTS)
+    forms: ClassVar[frozenset[Form]] = frozenset({"edit_target", "paraphrases", "question"})
 
     def split(self, seed: int) -> Split:
         """Half of the forgotten are T, half V; the others are maintained: 70 % train, 10 % dev, 20 % test."""

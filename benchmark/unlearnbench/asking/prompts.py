@@ -1,11 +1,16 @@
-"""Asking facts in the wording they are trained in, and what guessing would give."""
+"""Asking facts in the wording they are trained in, and what is measured of every question with given answers."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from unlearnbench.asking.row import Axis, Direction, Metric, Row, row_of
 from unlearnbench.asking.scoring import Asked, score
-from unlearnbench.asking.task import Row, row_of
-from unlearnbench.facts import Fact, FactSet
-from unlearnbench.model.model import Model
+from unlearnbench.facts import Fact
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
 
 
 def ask_directly(model: Model, facts: Sequence[Fact], part: str, batch_size: int) -> list[Row]:
@@ -25,6 +30,28 @@ def ask_directly(model: Model, facts: Sequence[Fact], part: str, batch_size: int
     ]
 
 
-def floor(facts: FactSet) -> float:
+def chance(facts: Sequence[Fact]) -> float:
     """The accuracy of a uniform guess among the answers that are scored."""
-    return 1 / len(facts.split(seed=0).forget[0].choices)
+    return 1 / len(facts[0].choices)
+
+
+def standard_metrics(
+    facts: Sequence[Fact], part: str, axis: Axis, guess: float | None, *, prefix: str = ""
+) -> list[Metric]:
+    """The metrics of a static question: about the true answer, and about the edit target where facts have one.
+
+    On facts to keep (`axis="retain"`) an edit target says nothing, and higher is better.
+    """
+    true: Direction = "max" if axis == "retain" else "min"
+    found = [
+        Metric(f"{prefix}accuracy", "accuracy", part, axis, true, guess),
+        Metric(f"{prefix}p_true", "p_true", part, axis, true),
+        Metric(f"{prefix}valid", "valid", part, "general", "max"),
+        Metric(f"{prefix}ties", "tie", part, "general", "min"),
+    ]
+    if axis != "retain" and any(fact.edit_target for fact in facts):
+        found += [
+            Metric(f"{prefix}edit_accuracy", "edit_accuracy", part, axis, "max", guess),
+            Metric(f"{prefix}p_edit", "p_edit", part, axis, "max"),
+        ]
+    return found

@@ -1,13 +1,17 @@
 """How likely a model finds each answer to each question: the one place where models are scored."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from __future__ import annotations
 
-import torch
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact
-from unlearnbench.model.model import Model
+from unlearnbench.lazy import torch
+from unlearnbench.model.reading import encode, logits_at
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
 
 
 class Asked(NamedTuple):
@@ -30,7 +34,7 @@ class Scored(NamedTuple):
         """The likeliest choice; the first of them where several tie."""
         return self.logprobs.index(max(self.logprobs))
 
-    def share(self, choice: int) -> float:
+    def credit(self, choice: int) -> float:
         """1 if this choice is the likeliest, 1/k if it ties with k − 1 others, else 0: what a coin toss would win."""
         best = max(self.logprobs)
         return (self.logprobs[choice] == best) / self.logprobs.count(best)
@@ -40,7 +44,7 @@ class Scored(NamedTuple):
         """Whether the likeliest next token of all begins one of the choices."""
         return bool(self.begins)
 
-    def among(self, choices: range) -> "Scored":
+    def among(self, choices: range) -> Scored:
         """The same for some of the choices, renumbered from 0."""
         return Scored(
             self.logprobs[choices.start : choices.stop],
@@ -71,17 +75,17 @@ def _arrange(model: Model, asked: Sequence[Asked]) -> tuple[list[list[int]], lis
     needed: list[tuple[int, int, list[int], list[int]]] = []
     for i, question in enumerate(asked):
         for j, choice in enumerate(question.choices):
-            context, tokens = model.encode(question.prompt, choice)
+            context, tokens = encode(model, question.prompt, choice)
             needed.append((i, j, context, tokens))
     prefixes = sorted({tuple(context + tokens[:-1]) for _, _, context, tokens in needed})
     # Sorted sequences have their extensions right behind them.
     longest = [p for p, following in zip(prefixes, [*prefixes[1:], ()], strict=True) if following[: len(p)] != p]
     row_of: dict[tuple[int, ...], int] = {}
-    place = 0
+    at = 0
     for prefix in prefixes:
-        while longest[place][: len(prefix)] != prefix:
-            place += 1
-        row_of[prefix] = place
+        while longest[at][: len(prefix)] != prefix:
+            at += 1
+        row_of[prefix] = at
     wanted = []
     for i, j, context, tokens in needed:
         columns = range(len(context) - 1, len(context) + len(tokens) - 1)
@@ -89,7 +93,6 @@ def _arrange(model: Model, asked: Sequence[Asked]) -> tuple[list[list[int]], lis
     return [list(sequence) for sequence in longest], wanted
 
 
-@torch.no_grad()
 def score(model: Model, asked: Sequence[Asked], batch_size: int) -> list[Scored]:
     """Score every choice of every question; batched by length, independent of the batch size.
 
@@ -106,9 +109,11 @@ def score(model: Model, asked: Sequence[Asked], batch_size: int) -> list[Scored]
     order = sorted(by_row, key=lambda row: len(sequences[row]))
     for begin in range(0, len(order), batch_size):
         batch = order[begin : begin + batch_size]
-        places = sorted({(k, c) for k, row in enumerate(batch) for w in by_row[row] for c in w.columns})
-        index = {place: n for n, place in enumerate(places)}
-        logits = model.logits_at([sequences[r] for r in batch], [k for k, _ in places], [c for _, c in places])
+        positions = sorted({(k, c) for k, row in enumerate(batch) for w in by_row[row] for c in w.columns})
+        index = {position: n for n, position in enumerate(positions)}
+        with torch.no_grad():
+            rows, columns = [k for k, _ in positions], [c for _, c in positions]
+            logits = logits_at(model, [sequences[r] for r in batch], rows, columns)
         found = logits.log_softmax(-1)
         top = found.argmax(-1).tolist()
         reads = [(w, [index[k, c] for c in w.columns]) for k, row in enumerate(batch) for w in by_row[row]]
@@ -127,7 +132,7 @@ def refuse_indistinguishable(model: Model, facts: Iterable[Fact]) -> None:
     Such a pair cannot be told apart by likelihood: the shorter always wins, or both always tie.
     """
     for fact in facts:
-        tokens = {choice: tuple(model.encode(fact.prompt, choice)[1]) for choice in fact.choices}
+        tokens = {choice: tuple(encode(model, fact.prompt, choice)[1]) for choice in fact.choices}
         for first, ids in tokens.items():
             for second, others in tokens.items():
                 if first != second and others[: len(ids)] == ids:

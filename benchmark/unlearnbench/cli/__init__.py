@@ -7,14 +7,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from unlearnbench.cli import doctor, grammar, leaderboard, listing, organism_report, run, show
+from unlearnbench.cli import doctor, grammar, leaderboard, listing, organism_report, repeat, run, show
 from unlearnbench.errors import UnlearnBenchError
 
 INTERRUPTED = 130
-VERBS = (run, listing, show, leaderboard, organism_report, doctor)
+VERBS = (run, repeat, listing, show, leaderboard, organism_report, doctor)
 EXIT_CODES = """exit codes:
   0    everything that can be done here is done
-  1    some runs failed, or a record does not match its hashes
+  1    some runs failed, a record does not match its hashes, or a repetition came out otherwise
   2    a word, a setting or a file cannot be right as given
   5    something is missing: weights, a folder that can be written, an extra
   130  interrupted; the same command resumes"""
@@ -32,6 +32,10 @@ def parser() -> argparse.ArgumentParser:
     verbs = root.add_subparsers(metavar="VERB", required=True, parser_class=grammar.Parser)
     for verb in VERBS:
         verb.add_to(verbs)
+    for sub in verbs.choices.values():  # after the verb too; suppressed, so that it does not undo the first place
+        sub.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+        )
     return root
 
 

@@ -7,6 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from unlearnbench.errors import UsageError
+from unlearnbench.words import read_pairs, split_commas
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that names the nearest option for a misspelt one."""
@@ -33,7 +36,7 @@ class Words(argparse.Action):
 
     def __call__(self, _parser: Any, namespace: Any, values: Any, _option: Any = None) -> None:
         """Append to what earlier uses of the option gave."""
-        found = [word for value in values for word in split_words(value)]
+        found = [word for value in values for word in split_commas(value)]
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), *found])
 
 
@@ -51,17 +54,11 @@ class Pairs(argparse.Action):
                 except ValueError as error:
                     parser.error(f"{option}: not JSON: {error}")
                 continue
-            for piece in filter(None, value.split(",")):
-                key, equals, content = piece.partition("=")
-                if not equals:
-                    parser.error(f"{option}: {piece!r} is not of the form name=value")
-                merged[key] = content
+            try:
+                merged |= read_pairs(value, str(option))
+            except UsageError as error:
+                parser.error(str(error))
         setattr(namespace, self.dest, merged)
-
-
-def split_words(text: str) -> list[str]:
-    """Split on commas that stand outside square brackets."""
-    return [word.strip() for word in re.split(r",(?![^\[]*\])", text) if word.strip()]
 
 
 def with_underscores(arguments: Sequence[str]) -> list[str]:

@@ -1,11 +1,15 @@
 """`unlearnbench leaderboard`: the table of all records below a folder."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
-from unlearnbench.errors import UsageError
-from unlearnbench.records import record
+from tqdm import tqdm
+
+from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
+from unlearnbench.records import store
+from unlearnbench.records.record import Record
 
 
 def add_to(verbs: Any) -> None:
@@ -13,23 +17,46 @@ def add_to(verbs: Any) -> None:
     verb = verbs.add_parser("leaderboard", help="methods × tasks, mean over seeds, difference from the untouched model")
     verb.add_argument("folder", nargs="?", type=Path, default=Path("results"), help="results folder (default results)")
     verb.add_argument("--metric", help="show this metric for every task that has it, such as p_true or edit_accuracy")
-    verb.add_argument("--format", choices=["table", "markdown", "tsv"], default="table")
+    verb.add_argument("--format", choices=["table", "markdown", "csv", "json"], default="table")
     verb.set_defaults(perform=perform)
 
 
 def perform(chosen: argparse.Namespace) -> int:
-    """Print the table."""
+    """Print the table of what can be read; exit 1 where something could not."""
+    from unlearnbench.leaderboard import export
     from unlearnbench.leaderboard.rows import board
     from unlearnbench.leaderboard.table import render
 
     if not chosen.folder.is_dir():
         raise UsageError(f"there is no results folder {chosen.folder}", "run something first, or name the folder")
-    found = [one for _, one in record.records(chosen.folder)]
+    found, bad = _read(chosen.folder)
+    for folder, error in bad:
+        print(f"left out: {folder}: {error}", file=sys.stderr)
+    if not found:
+        hint = "run something first, or name the folder; `run` repeats what cannot be read"
+        raise UsageError(f"there is no record below {chosen.folder} that can be read", hint)
     if chosen.metric:
-        known = sorted({metric.name for one in found for metric in one.metrics})
+        known = {metric.name for one in found for task in one.tasks for metric in task.metrics if not metric.at}
         if chosen.metric not in known:
-            from unlearnbench.errors import UnknownName
-
             raise UnknownName("metric", chosen.metric, known)
-    print(render(board(found, chosen.metric), {"table": "simple", "markdown": "github", "tsv": "tsv"}[chosen.format]))
-    return 0
+    rows = board(found, chosen.metric)
+    match chosen.format:
+        case "csv":
+            print(export.as_csv(rows), end="")
+        case "json":
+            print(export.as_json(rows))
+        case style:
+            print(render(rows, {"table": "simple", "markdown": "github"}[style]))
+    return 1 if bad else 0
+
+
+def _read(folder: Path) -> tuple[list[Record], list[tuple[Path, UnlearnBenchError]]]:
+    """The records whose hashes match and whose metrics follow from their item logs, and what is wrong with others."""
+    found, bad = list[Record](), list[tuple[Path, UnlearnBenchError]]()
+    paths = store.result_files(folder)
+    for path in tqdm(paths, unit="record", disable=len(paths) < 50 or not sys.stderr.isatty()):
+        try:
+            found.append(store.load_recomputed(path))
+        except UnlearnBenchError as error:
+            bad.append((path.parent, error))
+    return found, bad

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from unlearnbench.records import record
+from unlearnbench.records import store
+from unlearnbench.records.record import MetricResult
 
 
 def add_to(verbs: Any) -> None:
@@ -18,27 +19,38 @@ def add_to(verbs: Any) -> None:
 
 def perform(chosen: argparse.Namespace) -> int:
     """Print it, after its hashes were checked."""
-    one = record.load(chosen.record)
+    one = store.load(chosen.record)
     if chosen.format == "json":
         print(json.dumps(one.model_dump(mode="json"), indent=1))
         return 0
     from tabulate import tabulate
 
-    where, cost, spec = one.localization, one.resources, one.spec
+    where, spec = one.localization, one.spec
     norm = "not finite" if where.change_inside is None else f"{where.change_inside:.4g}"
-    written = f"{where.parameters:,} weights, {where.share_of_blocks:.1%} of the blocks; ‖Δθ‖ {norm}"
-    spent = f"{sum(cost.stages_s.values()):.1f} s, {cost.flops_estimate:.3g} FLOPs, {cost.peak_rss_bytes >> 20} MiB"
-    print(f"{one.label} on {spec.facts.name}:{spec.facts.variant}, {spec.model.name}, seed {spec.seed}")
+    share = "" if where.share_of_blocks is None else f", {where.share_of_blocks:.1%} of the blocks"
+    written = ", ".join(where.components) or ("whole tensors" if where.tensors else "nowhere")
+    print(f"{one.label} on {spec.facts.label}, {spec.model.name}, seed {spec.seed}")
     print(f"status       {one.status}{f' ({one.invalid_reason})' if one.invalid_reason else ''}")
-    print(f"written in   {', '.join(where.components) or 'nowhere'}")
-    print(f"             {written}")
+    print(f"written in   {written}")
+    print(f"             {where.parameters:,} weights{share}; ‖Δθ‖ {norm}")
     print(f"retain loss  {one.retain_loss['before']} before, {one.retain_loss['after']} after")
-    print(f"cost         {spent}")
+    for session in one.sessions:
+        cost = session.resources
+        spent = f"{sum(cost.stages_s.values()):.1f} s, {cost.flops_estimate:.3g} FLOPs, {cost.peak_rss_bytes >> 20} MiB"
+        print(f"cost         {spent} ({session.created_at})")
+    for axis, part in spec.method.parts.items():
+        print(f"{axis:12} {part.name} {json.dumps(part.settings)}")
     print(f"result hash  {one.identity.result_hash}\n")
     lines = [
-        [m.task, m.name + ("*" if m.primary else ""), m.value, m.stderr, m.chance, m.n, m.n_clusters, m.direction]
-        for m in one.metrics
+        [t.spec.name, _called(m), m.value, m.stderr, m.chance, m.n, m.n_clusters, m.direction]
+        for t in one.tasks
+        for m in t.metrics
     ]
     headers = ["task", "metric (* primary)", "value", "stderr", "chance", "items", "subjects", "better"]
     print(tabulate(lines, headers, floatfmt=".4f", missingval="–"))
     return 0
+
+
+def _called(metric: MetricResult) -> str:
+    at = ", ".join(f"{axis} {value}" for axis, value in metric.at.items())
+    return f"{metric.name}{'*' if metric.primary else ''}{f' at {at}' if at else ''}"

@@ -1,28 +1,33 @@
-"""Against whom a method trains: what may perturb the model while the forget loss is computed."""
+"""*Against whom*: an adversary perturbs the model while the forget loss is computed."""
 
+from __future__ import annotations
+
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from unlearnbench.errors import UnknownName
 from unlearnbench.facts import Fact
-from unlearnbench.model.model import Model
+from unlearnbench.registry import Catalogue, Entry, adversaries
 
-Adversary = Callable[[Model, Sequence[Fact]], AbstractContextManager[None]]
-"""Makes the context within which the model is perturbed on these facts, and after which it is not."""
+if TYPE_CHECKING:
+    import torch
 
-
-def nobody(model: Model, facts: Sequence[Fact]) -> AbstractContextManager[None]:
-    """Plain training: no perturbation."""
-    return nullcontext()
+    from unlearnbench.model.model import Model
 
 
-_ADVERSARIES: dict[str, Adversary] = {"none": nobody}
-ADVERSARIES = tuple(_ADVERSARIES)
-"""The adversaries by name."""
+@dataclass(frozen=True, kw_only=True)
+class Adversary(Entry):
+    """Makes forgetting hard while it is trained. Its fields are settings: shown, recorded and hashed."""
 
+    catalogue: ClassVar[Catalogue] = adversaries
 
-def adversary(name: str) -> Adversary:
-    """The adversary of this name; raises `UnknownName`."""
-    if name not in _ADVERSARIES:
-        raise UnknownName("adversary", name, ADVERSARIES)
-    return _ADVERSARIES[name]
+    @abstractmethod
+    def attack(
+        self, model: Model, facts: Sequence[Fact], loss: Callable[[], torch.Tensor], seed: int
+    ) -> AbstractContextManager[None]:
+        """Within the context the model is perturbed on these facts; afterwards it is not.
+
+        `loss` is the defender's, to be called as often as the attack needs; `seed` is another one at each step.
+        """

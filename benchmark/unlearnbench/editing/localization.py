@@ -1,5 +1,7 @@
 """Where a method may write: a set of whole weight tensors, as data."""
 
+from __future__ import annotations
+
 import math
 import random
 from collections.abc import Iterable, Mapping
@@ -23,24 +25,24 @@ class Localization:
     """How every component scored, for localizers that score."""
 
     @classmethod
-    def everywhere(cls, model: "Model") -> "Localization":
+    def everywhere(cls, model: Model) -> Localization:
         """Every parameter of the model: blocks, embeddings and norms."""
-        return cls(frozenset(model.parameters), tuple(model.components))
+        return cls(frozenset(model.parameters), tuple(model.components) if model.has_components else ())
 
     @classmethod
-    def nowhere(cls) -> "Localization":
+    def nowhere(cls) -> Localization:
         """Nothing is trained."""
         return cls(frozenset(), ())
 
     @classmethod
-    def of(cls, model: "Model", components: Iterable[str], scores: Mapping[str, float] | None = None) -> "Localization":
+    def of(cls, model: Model, components: Iterable[str], scores: Mapping[str, float] | None = None) -> Localization:
         """All tensors of these components."""
         chosen = tuple(components)
         tensors = frozenset(name for c in chosen for name in model.components[c].parameters)
         return cls(tensors, chosen, dict(scores or {}))
 
     @classmethod
-    def top(cls, model: "Model", scores: Mapping[str, float], budget: float) -> "Localization":
+    def top(cls, model: Model, scores: Mapping[str, float], budget: float) -> Localization:
         """The best-scored components that fit into `budget`, a share of the weights in the blocks.
 
         Components are taken from the best downwards; one that no longer fits is passed over and the
@@ -64,12 +66,12 @@ class Localization:
         return cls.of(model, chosen, scores)
 
     @classmethod
-    def random(cls, model: "Model", among: Iterable[str], budget: float, seed: int) -> "Localization":
+    def random(cls, model: Model, among: Iterable[str], budget: float, seed: int) -> Localization:
         """Components drawn at random within the budget; a function of the seed."""
         rng = random.Random(seed)
         return cls.top(model, {name: rng.random() for name in sorted(among)}, budget)
 
-    def overlap(self, other: "Localization") -> float:
+    def overlap(self, other: Localization) -> float:
         """Jaccard similarity of the two sets of tensors, from 0 to 1."""
         union = self.tensors | other.tensors
         return len(self.tensors & other.tensors) / len(union) if union else 1.0

@@ -1,15 +1,20 @@
 """The retain stream: plain text on which an edited model must go on predicting as before."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unlearnbench.errors import MissingPrerequisite, UsageError
-from unlearnbench.model.model import Model
 from unlearnbench.seeds import derive_seed
 from unlearnbench.world.corpus import Corpus
 from unlearnbench.world.world import world
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
 
 CONTEXT = 128
 """Tokens of each text that are used."""

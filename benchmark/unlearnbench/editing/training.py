@@ -1,40 +1,38 @@
-"""The only optimizer loop: fine-tune the localized tensors on forget, maintain and retain losses."""
+"""The only optimizer loop: minimize a sum of weighted losses over the localized tensors."""
+
+from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, TypeVar
 
 from unlearnbench.editing.adversary import Adversary
 from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.objectives import Objective, answer_loss, text_loss
-from unlearnbench.editing.retain import RetainText
-from unlearnbench.errors import Diverged, UsageError
+from unlearnbench.editing.objective import Batch, Term
+from unlearnbench.errors import Diverged
 from unlearnbench.facts import TrainingSplit
-from unlearnbench.model.model import Model
+from unlearnbench.lazy import torch
 from unlearnbench.seeds import derive_seed
 
+if TYPE_CHECKING:
+    from unlearnbench.editing.place import EditingPlace
+    from unlearnbench.model.model import Model
+
 Item = TypeVar("Item")
-History = list[dict[str, float]]
-"""One row per step: its losses and its learning rate."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """How long, how fast and with which weights; the same for every localization."""
+    """How long and how fast; the same for every localization."""
 
     steps: int
     learning_rate: float
     batch_size: int
     """Facts in each of the forget and the maintain batch."""
     retain_batch: int
-    forget_weight: float
-    maintain_weight: float
-    retain_weight: float
 
     def rate(self, step: int) -> float:
         """Ten per cent of linear warm-up, then a cosine to zero."""
@@ -49,64 +47,65 @@ def finetune(
     split: TrainingSplit,
     where: Localization,
     *,
-    objective: Objective,
+    terms: Sequence[Term],
     adversary: Adversary,
-    retain: RetainText,
     course: Course,
-    seed: int,
-    progress: Callable[[int, int], None],
-) -> History:
-    """Minimize `forget_weight`·objective + maintain CE + retain-text CE over the localized tensors.
+    place: EditingPlace,
+) -> list[dict[str, float]]:
+    """Minimize the weighted sum of the terms over the localized tensors; returns one row per step.
 
     AdamW (β .9, .999; no weight decay, which would pull on weights that have no gradient), gradients
     clipped at norm 1. Tensors in half precision are trained through float32 masters. Raises
     `Diverged` at the first loss that is not finite.
     """
-    lacking = objective.lacking(split.forget)
-    if lacking:
-        raise UsageError(
-            f"{len(lacking)} facts lack what the objective needs, such as an edit target: {lacking[0].id!r}",
-            "use objective=unlearn, or complete the facts",
-        )
-    history: History = []
-    forget_batches = _batches(split.forget, course.batch_size, derive_seed(seed, "forget"))
-    maintain_batches = _batches(split.maintain_train, course.batch_size, derive_seed(seed, "maintain"))
+    history: list[dict[str, float]] = []
+    batches = _steps(split, course, place)
     with model.trainable(where.tensors) as parameters:
         masters = {name: _master(p) for name, p in parameters.items()}
         optimizer = torch.optim.AdamW(masters.values(), lr=course.learning_rate, weight_decay=0.0)
-        for step in range(course.steps):
+        for batch in batches:
+            rate = course.rate(batch.step)
             for group in optimizer.param_groups:
-                group["lr"] = course.rate(step)
-            forget, maintain = next(forget_batches), next(maintain_batches)
-            losses = {}
-            with adversary(model, forget):
-                loss = objective.loss(model, forget)
-                torch.autograd.backward(course.forget_weight * loss)
-                losses["forget"] = loss.item()
-            loss = answer_loss(model, [(fact.prompt, fact.answer) for fact in maintain])
-            torch.autograd.backward(course.maintain_weight * loss)
-            losses["maintain"] = loss.item()
-            loss = text_loss(model, retain.batch(seed, step, course.retain_batch))
-            torch.autograd.backward(course.retain_weight * loss)
-            losses["retain"] = loss.item()
+                group["lr"] = rate
+            losses = {term.name: _backward(model, term, batch, adversary, place.seed) for term in terms}
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
             if bad:
-                what = f"the {bad[0]} loss is not finite at step {step + 1} of {course.steps}"
+                what = f"the {bad[0]} loss is not finite at step {batch.step + 1} of {course.steps}"
                 raise Diverged(what, history)
-            history.append({"step": step + 1, **losses, "learning_rate": course.rate(step)})
+            history.append({"step": batch.step + 1, **losses, "learning_rate": rate})
             _descend(parameters, masters, optimizer)
-            progress(step + 1, course.steps)
+            place.progress(batch.step + 1, course.steps)
     return history
 
 
-def _master(parameter: nn.Parameter) -> nn.Parameter:
+def _backward(model: Model, term: Term, batch: Batch, adversary: Adversary, seed: int) -> float:
+    """Add the gradient of one weighted term; one after another, so that only one graph is held."""
+
+    def defended() -> torch.Tensor:
+        return term.loss(batch)
+
+    seed = derive_seed(seed, "adversary", str(batch.step))
+    with adversary.attack(model, batch.forget, defended, seed) if term.attacked else nullcontext():
+        loss = term.loss(batch)
+        torch.autograd.backward(term.weight * loss)
+    return loss.item()
+
+
+def _steps(split: TrainingSplit, course: Course, place: EditingPlace) -> Iterator[Batch]:
+    forget = _batches(split.forget, course.batch_size, derive_seed(place.seed, "forget"))
+    maintain = _batches(split.maintain_train, course.batch_size, derive_seed(place.seed, "maintain"))
+    for step in range(course.steps):
+        yield Batch(step, next(forget), next(maintain), place.retain.batch(place.seed, step, course.retain_batch))
+
+
+def _master(parameter: torch.nn.Parameter) -> torch.nn.Parameter:
     if parameter.dtype == torch.float32:
         return parameter
-    return nn.Parameter(parameter.detach().float())
+    return torch.nn.Parameter(parameter.detach().float())
 
 
 def _descend(
-    parameters: dict[str, nn.Parameter], masters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
+    parameters: dict[str, torch.nn.Parameter], masters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> None:
     for name, parameter in parameters.items():
         if masters[name] is not parameter:

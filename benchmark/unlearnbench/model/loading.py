@@ -1,14 +1,12 @@
 """From files to a `Model`: the only place where weights are read."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Mapping
 
-import torch
-from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils.logging import disable_progress_bar
-
 from unlearnbench.errors import MissingPrerequisite
+from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weight_files
 from unlearnbench.model.model import Model
 from unlearnbench.model.shipped import oracle_folder
@@ -17,6 +15,9 @@ from unlearnbench.model.source import Located
 
 def load(located: Located, device: str = "cpu") -> Model:
     """Load a model in its source's dtype. Safetensors only, no code of the model's own."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
     dtype = getattr(torch, located.source.dtype)
     if not sys.stderr.isatty():
         disable_progress_bar()
@@ -46,6 +47,8 @@ def oracle_tensors(organism: str, facts: str) -> Mapping[str, torch.Tensor]:
 
     Raises `FileNotFoundError` where none is shipped: ask `oracle_folder` first.
     """
+    from safetensors.torch import load_file
+
     folder = oracle_folder(organism, facts)
     if folder is None:
         raise FileNotFoundError(f"{organism} has no oracle for {facts}")

@@ -1,6 +1,6 @@
 """Is the mechanism there, and not only the answers? Probe and residual swap, by block and position.
 
-A *swap* replaces the residual stream after one block, at one position, by the one that the model has on the
+A *swap* repositions the residual stream after one block, at one position, by the one that the model has on the
 same sentence about somebody with another answer, and asks whether the answer follows. Where the fact
 is looked up at the subject, it follows there in early blocks, and at the answer position only after
 the answer was extracted. An untrained model flips about as often as it guesses.
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unlearnbench.model.hooks import intervened
 from unlearnbench.model.model import Model
+from unlearnbench.model.reading import Position, last_logits, residuals_at
 from unlearnbench.world.athletes import Person
-
-Place = tuple[list[int], int]
-"""Token ids of a prompt and the position that is meant."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ def swaps(model: Model, people: Sequence[Person], wording: str, sports: Sequence
     blocks = range(model.blocks)
     found: dict[bool, list[float]] = {}
     for at_subject in (True, False):
-        clean = [place(model, wording, person.name, at_subject=at_subject) for person in people]
-        other = [place(model, wording, donor.name, at_subject=at_subject) for donor in donors]
+        clean = [position_of(model, wording, person.name, at_subject=at_subject) for person in people]
+        other = [position_of(model, wording, donor.name, at_subject=at_subject) for donor in donors]
         residuals = residuals_at(model, other)
         flips = []
         for block in blocks:
@@ -58,8 +57,8 @@ def probe_accuracy(model: Model, train: Sequence[Person], test: Sequence[Person]
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    seen = residuals_at(model, [place(model, wording, person.name, at_subject=True) for person in train])
-    unseen = residuals_at(model, [place(model, wording, person.name, at_subject=True) for person in test])
+    seen = residuals_at(model, [position_of(model, wording, person.name, at_subject=True) for person in train])
+    unseen = residuals_at(model, [position_of(model, wording, person.name, at_subject=True) for person in test])
     scores = []
     for block in range(model.blocks):
         probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
@@ -68,7 +67,7 @@ def probe_accuracy(model: Model, train: Sequence[Person], test: Sequence[Person]
     return tuple(scores)
 
 
-def place(model: Model, wording: str, name: str, *, at_subject: bool) -> Place:
+def position_of(model: Model, wording: str, name: str, *, at_subject: bool) -> Position:
     """The prompt's tokens, and the position of the subject's last token or of the prompt's last one."""
     ids = list(model.tokenizer(wording.format(s=name)).input_ids)
     before = wording.split("{s}")[0] + name
@@ -76,34 +75,14 @@ def place(model: Model, wording: str, name: str, *, at_subject: bool) -> Place:
 
 
 @torch.no_grad()
-def residuals_at(model: Model, places: Sequence[Place]) -> list[Tensor]:
-    """The residual stream [places, width] after each block, at the given positions."""
-    collected: list[list[Tensor]] = [[] for _ in range(model.blocks)]
-    for start in range(0, len(places), 64):
-        batch = places[start : start + 64]
-        rows, columns = torch.arange(len(batch)), torch.tensor([position for _, position in batch])
-
-        def keep(block: int, rows: Tensor = rows, columns: Tensor = columns):  # type: ignore[no-untyped-def]
-            def record(output: Tensor) -> Tensor:
-                collected[block].append(output[rows, columns])
-                return output
-
-            return record
-
-        with model.intervened({f"{model.family.blocks}.{b}": keep(b) for b in range(model.blocks)}):
-            model.logits_at([ids for ids, _ in batch], [0], [0])
-    return [torch.cat(parts) for parts in collected]
-
-
-@torch.no_grad()
 def _answers_with(
-    model: Model, places: Sequence[Place], block: int, residuals: Tensor, sports: Sequence[str]
+    model: Model, positions: Sequence[Position], block: int, residuals: Tensor, sports: Sequence[str]
 ) -> list[str]:
     """The likeliest sport of each prompt when the residual after `block` is replaced at its position."""
     ids_of = [model.tokenizer(sport, add_special_tokens=False).input_ids[0] for sport in sports]
     answers: list[str] = []
-    for start in range(0, len(places), 64):
-        batch, new = places[start : start + 64], residuals[start : start + 64]
+    for start in range(0, len(positions), 64):
+        batch, new = positions[start : start + 64], residuals[start : start + 64]
         rows, columns = torch.arange(len(batch)), torch.tensor([position for _, position in batch])
 
         def swap(output: Tensor, rows: Tensor = rows, columns: Tensor = columns, new: Tensor = new) -> Tensor:
@@ -111,8 +90,7 @@ def _answers_with(
             changed[rows, columns] = new
             return changed
 
-        with model.intervened({f"{model.family.blocks}.{block}": swap}):
-            last = [len(ids) - 1 for ids, _ in batch]
-            logits = model.logits_at([ids for ids, _ in batch], list(range(len(batch))), last)
+        with intervened(model, {f"{model.family.blocks}.{block}": swap}):
+            logits = last_logits(model, [ids for ids, _ in batch])
         answers += [sports[i] for i in logits[:, ids_of].argmax(1).tolist()]
     return answers

@@ -1,4 +1,7 @@
-"""What a run is: everything that decides its numbers, defaults filled in. Its hash is its identity."""
+"""What decides a run's numbers, defaults filled in, as data. The hashes of these are identities.
+
+An `EditSpec` identifies an edit and the folder of its run; a `TaskSpec` identifies one question about it.
+"""
 
 import re
 from typing import Any
@@ -9,65 +12,67 @@ from unlearnbench.hashing import content_hash
 from unlearnbench.model.source import ModelSource
 
 SEED_LIMIT = 2**32
-SPEC_VERSION = 1
-"""Raised when the meaning of the hash changes."""
+SPEC_VERSION = 2
+"""Raised when the meaning of the hashes changes."""
+SCORES_VERSION = 1
+"""Raised with every change that is told under *Scores changed* in the CHANGELOG; tables name it."""
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A frozen piece of a record: strict types, no unknown fields, no infinities."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class MethodSpec(_Part):
-    """A method by name, version and source, with all its settings and what else it reads."""
+class EntrySpec(Part):
+    """An entry by name, with all its settings and the digest of every file whose code decides its numbers."""
 
     name: str
     version: int
     source_sha256: str
-    inputs: dict[str, str]
     settings: dict[str, Any]
 
 
-class FactsSpec(_Part):
-    """A fact set and the items that this seed's split consists of."""
+class MethodSpec(EntrySpec):
+    """A method and its parts, each an entry of its own."""
+
+    inputs: dict[str, str]
+    """Digests of what it reads besides the model and the facts."""
+    parts: dict[str, EntrySpec]
+    """By field: `localizer`, `objective`, `adversary`."""
+
+
+class FactsSpec(Part):
+    """A fact set, and the items of this seed's split that a method sees."""
 
     name: str
     variant: str
     version: int
-    source_sha256: str
+    settings: dict[str, Any]
     file_sha256: str | None = None
     """Digest of the user's own facts file, if there is one."""
     items_sha256: str
+    """Of the facts that methods see; what tasks see besides is in the `TaskSpec`."""
+
+    @property
+    def label(self) -> str:
+        """`name:variant`."""
+        return f"{self.name}:{self.variant}"
 
 
-class TaskSpec(_Part):
-    """A task by name (`sports/forget`), version and source, with all its settings."""
-
-    name: str
-    version: int
-    source_sha256: str
-    settings: dict[str, Any]
-
-
-class EvalSpec(_Part):
-    """How the model is scored."""
-
-    batch_size: int = Field(ge=1)
-
-
-class RunSpec(_Part):
-    """One cell: a method on a fact set, asked these tasks, on a model, at a seed."""
+class EditSpec(Part):
+    """One edit: a method on a fact set, on a model, at a seed."""
 
     spec_version: int = SPEC_VERSION
+    scores_version: int = SCORES_VERSION
     method: MethodSpec
     facts: FactsSpec
-    tasks: list[TaskSpec]
     model: ModelSource
-    eval: EvalSpec
     seed: int = Field(ge=0, lt=SEED_LIMIT)
 
     @property
     def hash(self) -> str:
-        """The run's identity."""
+        """The edit's identity."""
         return content_hash(self.model_dump(mode="json"))
 
     @property
@@ -76,3 +81,22 @@ class RunSpec(_Part):
         model = re.sub(r"[^a-z0-9._-]+", "-", self.model.name.lower())
         digest = self.hash.removeprefix("sha256:")[:16]
         return f"{model}/{self.facts.name}-{self.facts.variant}/{self.method.name}/seed-{self.seed}-{digest}"
+
+
+class TaskSpec(EntrySpec):
+    """A task by full name (`sports/forget`), as it is asked."""
+
+    items_sha256: str
+    """Of all items of the split, held-out forms and test items included."""
+    batch_size: int = Field(ge=1)
+    """Prompts in a forward pass: it decides the last bits."""
+
+    @property
+    def hash(self) -> str:
+        """The identity of the question, whatever model it is asked of."""
+        return content_hash(self.model_dump(mode="json"))
+
+    @property
+    def slug(self) -> str:
+        """A file name for what it brings."""
+        return f"{self.name.replace('/', '.')}-{self.hash.removeprefix('sha256:')[:8]}"

@@ -1,27 +1,31 @@
 """How far an edit moved the weights, and where."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from unlearnbench.editing.localization import Localization
-from unlearnbench.model.model import Model
 from unlearnbench.records.record import LocalizationResult
 
+if TYPE_CHECKING:
+    import torch
 
-def change_by_component(model: Model, where: Localization, copies: Mapping[str, Tensor]) -> dict[str, float | None]:
+    from unlearnbench.model.model import Model
+
+
+def change_by_component(
+    model: Model, where: Localization, copies: Mapping[str, torch.Tensor]
+) -> dict[str, float | None]:
     """‖Δθ‖ per component, and of all other localized tensors under `other`."""
-    owner = {name: c.name for c in model.components.values() for name in c.parameters}
+    components = model.components.values() if model.has_components else ()
+    owner = {name: c.name for c in components for name in c.parameters}
     squares: dict[str, list[float]] = {}
     for name in sorted(where.tensors):
         difference = (model.parameters[name].detach() - copies[name]).double().square().sum().item()
         squares.setdefault(owner.get(name, "other"), []).append(difference)
     return {component: finite(_norm(values)) for component, values in squares.items()}
-
-
-def _norm(squares: Sequence[float]) -> float:
-    return math.sqrt(math.fsum(squares)) if all(map(math.isfinite, squares)) else math.inf
 
 
 def localization_result(model: Model, where: Localization, change: Mapping[str, float | None]) -> LocalizationResult:
@@ -32,7 +36,7 @@ def localization_result(model: Model, where: Localization, change: Mapping[str, 
         scores=dict(where.scores),
         tensors=sorted(where.tensors),
         parameters=size,
-        share_of_blocks=size / model.block_size,
+        share_of_blocks=size / model.block_size if model.has_components else None,
         change_by_component=dict(change),
         change_inside=finite(_norm([math.inf if value is None else value**2 for value in change.values()])),
         change_outside=0.0,  # by digest: anything else raises `Escaped`
@@ -42,3 +46,7 @@ def localization_result(model: Model, where: Localization, change: Mapping[str, 
 def finite(value: float) -> float | None:
     """The value, or None where JSON has no word for it."""
     return value if math.isfinite(value) else None
+
+
+def _norm(squares: Sequence[float]) -> float:
+    return math.sqrt(math.fsum(squares)) if all(map(math.isfinite, squares)) else math.inf

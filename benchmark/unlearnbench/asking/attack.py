@@ -1,0 +1,18 @@
+"""An attack: a task that may train or perturb a copy of the model to bring the forgotten back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from unlearnbench.asking.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(Task):
+    """It may train on T (`split.relearn`) only, and is scored on V (`split.held_out`) only.
+
+    The same attack on `place.never_known` shows what it teaches; `place.base` are the weights of before the edit.
+    """
+
+    trains: ClassVar[bool] = True

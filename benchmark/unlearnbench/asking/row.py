@@ -1,0 +1,103 @@
+"""What one item says, and what is averaged over items."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from unlearnbench.asking.scoring import Asked, Scored
+from unlearnbench.hashing import text_hash
+
+Direction = Literal["min", "max"]
+Axis = Literal["forget", "retain", "robust", "general"]
+Coordinate = int | float | str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one item says: the item log's line, from which every aggregate is recomputed.
+
+    Only the first four fields are needed; an item that is no question with given answers has no choices.
+    """
+
+    item: str
+    """Fact, wording and order of options."""
+    cluster: str
+    """The subject: items of one subject are not independent."""
+    part: str
+    """Which part of the split the item is from."""
+    values: Mapping[str, float]
+    """What the metrics average."""
+    at: Mapping[str, Coordinate] = field(default_factory=dict)
+    """Where on the axes of its metrics it was measured: `{"layer": 3}`, `{"step": 30}`."""
+    prompt_sha256: str | None = None
+    choices: tuple[str, ...] = ()
+    gold: int | None = None
+    """Which choice is true."""
+    logprobs: tuple[float, ...] = ()
+    decision: int | None = None
+    margin: float | None = None
+    """By how much the decision leads (nats); 0 is a tie."""
+
+    def as_line(self) -> dict[str, Any]:
+        """The item log's line; what the item does not have is left out."""
+        left_out: tuple[Any, ...] = (None, (), {})
+        return {name: value for name, value in vars(self).items() if name == "values" or value not in left_out}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a task: the mean of one value over the rows of one part, at each of their coordinates."""
+
+    name: str
+    value: str
+    """The key in `Row.values`."""
+    part: str
+    axis: Axis
+    better: Direction
+    chance: float | None = None
+    """What guessing gives, where that is known."""
+    at: tuple[str, ...] = ()
+    """Names of its coordinates, such as `layer` or `step`: it is then a curve, one number for each."""
+
+
+def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, part: str, target: str | None, gold: str) -> Row:
+    """The row of one scored question, with the values that all static tasks share.
+
+    `accuracy` and `p_true` concern the true answer, `edit_accuracy` and `p_edit` the edit target,
+    `valid` whether the likeliest token of all begins an answer, `tie` whether two answers tie for the
+    lead; an answer that ties with k − 1 others is credited 1/k.
+    """
+    true = asked.choices.index(gold)
+    values = {
+        "accuracy": scored.credit(true),
+        "p_true": math.exp(scored.logprobs[true]),
+        "valid": float(scored.valid),
+        "tie": float(scored.margin == 0.0),
+    }
+    if target is not None and target in asked.choices:
+        edited = asked.choices.index(target)
+        values["edit_accuracy"] = scored.credit(edited)
+        values["p_edit"] = math.exp(scored.logprobs[edited])
+    return Row(
+        item=item,
+        cluster=cluster,
+        part=part,
+        prompt_sha256=text_hash(asked.prompt),
+        choices=asked.choices,
+        gold=true,
+        logprobs=scored.logprobs,
+        decision=scored.decision,
+        margin=scored.margin,
+        values=values,
+    )
+
+
+def clusters_of(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows by cluster, in order of appearance."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.cluster, []).append(row)
+    return found

@@ -1,0 +1,36 @@
+"""*Where*: a localizer chooses the tensors that may change."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from unlearnbench.editing.localization import Localization
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.registry import Catalogue, Entry, localizers
+
+if TYPE_CHECKING:
+    from unlearnbench.editing.place import EditingPlace
+    from unlearnbench.model.model import Model
+
+Share = Annotated[float, Field(gt=0, le=1)]
+"""A share of the weights in the blocks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Localizer(Entry):
+    """Chooses where to write. Its fields are settings: shown, recorded and hashed."""
+
+    catalogue: ClassVar[Catalogue] = localizers
+    by_component: ClassVar[bool] = True
+    """Whether it chooses among attentions and MLPs; one that does not works on models of an unknown family too."""
+
+    @abstractmethod
+    def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
+        """The tensors that training may change. Must leave the model as it was.
+
+        Raises `UsageError` where its settings select nothing in this model.
+        """

@@ -1,0 +1,63 @@
+"""*How*: an objective turns the facts to forget into losses."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from unlearnbench.facts import Fact, Form, TrainingSplit
+from unlearnbench.registry import Catalogue, Entry, objectives
+
+if TYPE_CHECKING:
+    import torch
+
+    from unlearnbench.editing.place import EditingPlace
+    from unlearnbench.model.model import Model
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step sees."""
+
+    step: int
+    forget: Sequence[Fact]
+    maintain: Sequence[Fact]
+    retain: Sequence[list[int]]
+    """Token ids of plain texts."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One weighted loss of the sum that training minimizes."""
+
+    name: str
+    """What the training history calls it."""
+    loss: Callable[[Batch], torch.Tensor]
+    """The loss of a batch, a scalar."""
+    weight: float = 1.0
+    attacked: bool = False
+    """Whether the adversary perturbs the model while this loss is computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective(Entry):
+    """Low when the facts to forget are answered as it wants. Its fields are settings: shown, recorded and hashed."""
+
+    catalogue: ClassVar[Catalogue] = objectives
+    needs: ClassVar[frozenset[Form]] = frozenset()
+    """What the facts to forget must have, such as an edit target; facts without it are refused when planned."""
+
+    @abstractmethod
+    def terms(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Sequence[Term]:
+        """Its losses: the one on the facts to forget, and retain terms if it brings its own.
+
+        Called once, before step 0, while the model still is the base: the moment for reference
+        log-probabilities. Must leave the model as it was.
+        """
+
+
+def forget_term(loss: Callable[[Sequence[Fact]], torch.Tensor]) -> Term:
+    """The term of a loss on facts to forget: called `forget`, and attacked by the adversary if there is one."""
+    return Term("forget", lambda batch: loss(batch.forget), attacked=True)

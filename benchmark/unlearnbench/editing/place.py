@@ -1,0 +1,34 @@
+"""What an edit may use besides the model and the facts of its split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from unlearnbench.facts import FactsCard
+from unlearnbench.model.source import ModelSource
+from unlearnbench.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from unlearnbench.editing.retain import RetainText
+
+
+def silent(done: int, of: int) -> None:
+    """No progress shown."""
+
+
+@dataclass(frozen=True)
+class EditingPlace:
+    """Where a method and its parts work. There is no way from here to items that only tasks may see."""
+
+    facts: FactsCard
+    source: ModelSource
+    retain: RetainText
+    seed: int
+    """Derived for this run and this purpose; an entry draws all its randomness from it."""
+    progress: Callable[[int, int], None] = silent
+
+    def seeded(self, *purpose: str) -> EditingPlace:
+        """The same place with a seed of its own for this purpose."""
+        return replace(self, seed=derive_seed(self.seed, *purpose))

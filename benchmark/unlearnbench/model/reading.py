@@ -1,0 +1,134 @@
+"""Reading a model: tokens of a prompt and its answer, logits at chosen positions, residuals, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from unlearnbench.errors import UsageError
+from unlearnbench.lazy import torch
+from unlearnbench.model.hooks import intervened
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
+
+Pair = tuple[str, str]
+"""A prompt and its answer."""
+Position = tuple[list[int], int]
+"""Token ids of a prompt, and which of them is meant."""
+
+
+def encode(model: Model, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
+    """Token ids of the prompt, and of the continuation after the space that joins the two.
+
+    The whole text is encoded at once and split where the prompt ends, so that tokens are those of
+    running text. Raises `UsageError` where nothing is left for either part.
+    """
+    known, contexts = model.encoded, model.contexts
+    key = (prompt, continuation)
+    if key not in known:
+        if prompt not in contexts:
+            contexts[prompt] = list(model.tokenizer(prompt).input_ids)
+        context = contexts[prompt]
+        whole = list(model.tokenizer(f"{prompt} {continuation}").input_ids)
+        end = 0
+        while end < min(len(context), len(whole) - 1) and context[end] == whole[end]:
+            end += 1
+        if end == 0:
+            raise UsageError(f"the tokenizer leaves nothing of prompt {prompt!r} or answer {continuation!r}")
+        known[key] = (whole[:end], whole[end:])
+    return known[key]
+
+
+def logits_at(model: Model, sequences: list[list[int]], rows: list[int], columns: list[int]) -> torch.Tensor:
+    """Logits [N, vocabulary] after the N tokens at (row, column), in float32.
+
+    The sequences are padded on the right, where a causal model cannot look. Only the hidden
+    states that are asked for pass through the output layer, inside the model's own forward: scaling
+    and soft-capping that an architecture applies to logits are applied here too.
+    """
+    longest = max(map(len, sequences))
+    padded = [ids + [0] * (longest - len(ids)) for ids in sequences]
+    head = model.network.get_output_embeddings()
+
+    def choose(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
+        hidden = inputs[0]  # with device_map, not on the device of the embeddings
+        at = torch.tensor(rows, device=hidden.device), torch.tensor(columns, device=hidden.device)
+        return (hidden[at][None],)
+
+    handle = head.register_forward_pre_hook(choose)
+    try:
+        ids = torch.tensor(padded, device=model.device)
+        logits = model.network(input_ids=ids, use_cache=False).logits
+    finally:
+        handle.remove()
+    model.tokens_forward += len(sequences) * longest
+    if logits.requires_grad:
+        model.tokens_backward += len(sequences) * longest
+    found: torch.Tensor = logits[0].float()
+    return found
+
+
+def last_logits(model: Model, sequences: Sequence[list[int]]) -> torch.Tensor:
+    """Logits [sequences, vocabulary] after the last token of each."""
+    return logits_at(model, list(sequences), list(range(len(sequences))), [len(ids) - 1 for ids in sequences])
+
+
+def answer_logits(model: Model, pairs: Sequence[Pair]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits [tokens, vocabulary] where each answer token of each pair is predicted, and those tokens."""
+    sequences, rows, columns, targets = [], list[int](), list[int](), list[int]()
+    for row, (prompt, answer) in enumerate(pairs):
+        context, tokens = encode(model, prompt, answer)
+        sequences.append(context + tokens[:-1])
+        rows += [row] * len(tokens)
+        columns += range(len(context) - 1, len(context) + len(tokens) - 1)
+        targets += tokens
+    logits = logits_at(model, sequences, rows, columns)
+    return logits, torch.tensor(targets, device=logits.device)
+
+
+def answer_logprobs(model: Model, pairs: Sequence[Pair]) -> torch.Tensor:
+    """ln p of every answer token of every pair, [tokens], teacher-forced, in float32."""
+    logits, targets = answer_logits(model, pairs)
+    return -torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+
+
+def pair_logprobs(model: Model, pairs: Sequence[Pair]) -> torch.Tensor:
+    """ln p of every pair's whole answer, [pairs]: the sum over its tokens."""
+    lengths = [len(encode(model, prompt, answer)[1]) for prompt, answer in pairs]
+    found = answer_logprobs(model, pairs)
+    owner = torch.repeat_interleave(torch.tensor(lengths, device=found.device))
+    return torch.zeros(len(pairs), device=found.device).index_add(0, owner, found)
+
+
+def answer_loss(model: Model, pairs: Sequence[Pair]) -> torch.Tensor:
+    """Mean cross-entropy of the answer tokens: −mean ln p."""
+    return -answer_logprobs(model, pairs).mean()
+
+
+def text_loss(model: Model, texts: Sequence[list[int]]) -> torch.Tensor:
+    """Mean next-token cross-entropy over texts given as token ids; each needs two tokens or more."""
+    at = [(row, column) for row, ids in enumerate(texts) for column in range(len(ids) - 1)]
+    logits = logits_at(model, list(texts), [r for r, _ in at], [c for _, c in at])
+    following = torch.tensor([texts[r][c + 1] for r, c in at], device=logits.device)
+    return torch.nn.functional.cross_entropy(logits, following)
+
+
+def residuals_at(model: Model, positions: Sequence[Position], batch_size: int = 64) -> list[torch.Tensor]:
+    """The residual stream [positions, width] after each block, at one position of each prompt; no gradients."""
+    collected: list[list[torch.Tensor]] = [[] for _ in range(model.blocks)]
+
+    def keep(block: int, columns: list[int]) -> Callable[[torch.Tensor], torch.Tensor]:
+        def record(output: torch.Tensor) -> torch.Tensor:
+            collected[block].append(output[torch.arange(len(columns)), torch.tensor(columns)])
+            return output
+
+        return record
+
+    for start in range(0, len(positions), batch_size):
+        batch = positions[start : start + batch_size]
+        columns = [column for _, column in batch]
+        hooks = {f"{model.family.blocks}.{block}": keep(block, columns) for block in range(model.blocks)}
+        with torch.no_grad(), intervened(model, hooks):
+            logits_at(model, [ids for ids, _ in batch], [0], [0])
+    return [torch.cat(parts) for parts in collected]

@@ -1,0 +1,127 @@
+"""The edit of one run: localize, change the weights, and within the context let others look at the result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.method import History, Method
+from unlearnbench.errors import Diverged, UnlearnBenchError
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.lazy import torch
+from unlearnbench.model.reading import text_loss
+from unlearnbench.running.change import change_by_component
+from unlearnbench.running.clock import Clock
+from unlearnbench.running.guard import Escaped, Fingerprint, fingerprint
+
+if TYPE_CHECKING:
+    from unlearnbench.editing.place import EditingPlace
+    from unlearnbench.editing.retain import RetainText
+    from unlearnbench.model.model import Model
+
+
+class BrokenEntry(UnlearnBenchError):
+    """An entry returned something that the interface does not allow."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What an edit did. The tensors it changed are undone when its context ends."""
+
+    where: Localization
+    history: History
+    retain_before: float
+    """Next-token loss on held-out retain text."""
+    retain_after: float
+    digests: Mapping[str, str]
+    """Of each edited parameter."""
+    change: Mapping[str, float | None]
+    """‖Δθ‖ by component."""
+    copies: Mapping[str, torch.Tensor]
+    """The tensors of `where` as they were."""
+    invalid: str | None
+    """Why it is no result, or None."""
+
+
+@contextmanager
+def applied(
+    model: Model, method: Method, split: TrainingSplit, place: EditingPlace, clean: Fingerprint, clock: Clock
+) -> Iterator[Edit]:
+    """Within: the model is edited. `clean` is what it was when it was loaded.
+
+    Raises `UsageError` for facts or budgets that the model cannot serve, `Escaped` for a method that left a
+    change while it localized or changed anything outside its localization, `BrokenEntry` for one that does
+    not keep to the interface.
+    """
+    with clock.stage("localize"):
+        where = method.localize(model, split, place)
+    if not isinstance(where, Localization):
+        raise BrokenEntry(f"localize() of {method.name} returned {where!r}", "return a Localization")
+    _refuse_change(method, "localize()", fingerprint(model).change_from(clean))
+    before = retain_loss(model, place.retain)
+    with model.restored(where.tensors) as copies:
+        with clock.stage("edit"):
+            history, diverged = _edited(model, method, split, where, place)
+        digests = model.tensor_digests()
+        _refuse_escape(method, digests, clean.weights, where)
+        _refuse_change(method, "edit()", fingerprint(model, digests).change_from(clean, edited=True))
+        after = retain_loss(model, place.retain)
+        broken = diverged or _collapse(model, before, after) or _nothing(digests, clean.weights, where)
+        change = change_by_component(model, where, copies)
+        yield Edit(where, history, before, after, digests, change, copies, broken)
+
+
+def retain_loss(model: Model, retain: RetainText) -> float:
+    """Mean next-token loss on the retain texts that are never trained on."""
+    texts = retain.test
+    with torch.no_grad():
+        losses = [text_loss(model, texts[i : i + 8]).item() for i in range(0, len(texts), 8)]
+    return math.fsum(losses) / len(losses)
+
+
+def _edited(
+    model: Model, method: Method, split: TrainingSplit, where: Localization, place: EditingPlace
+) -> tuple[History, str | None]:
+    try:
+        history = method.edit(model, split, where, place)
+    except Diverged as error:
+        return error.history, f"diverged: {error}"
+    if not isinstance(history, list):
+        raise BrokenEntry(f"edit() of {method.name} returned {history!r}", "return the list of its steps, or []")
+    return history, None
+
+
+def _refuse_change(method: Method, where: str, change: str | None) -> None:
+    if change:
+        raise Escaped(
+            f"the model is not what it was before {where} of {method.name}: {change}", "it must be undone there"
+        )
+
+
+def _refuse_escape(method: Method, edited: Mapping[str, str], base: Mapping[str, str], where: Localization) -> None:
+    outside = [name for name in edited if name not in where.tensors and edited[name] != base[name]]
+    if outside:
+        raise Escaped(
+            f"method {method.name} changed {outside[0]!r}, which is outside its localization"
+            f" ({len(outside)} tensors in all)",
+            "localize() must name every tensor that edit() changes",
+        )
+
+
+def _collapse(model: Model, before: float, after: float) -> str | None:
+    """Why the edited model is broken, or None."""
+    if not math.isfinite(after):
+        return "collapsed: the loss on retain text is not finite"
+    guessing = math.log(model.network.config.get_text_config().vocab_size)
+    if before < guessing <= after:
+        return f"collapsed: the loss on retain text is {after:.2f}, and a uniform guess has {guessing:.2f}"
+    return None
+
+
+def _nothing(edited: Mapping[str, str], base: Mapping[str, str], where: Localization) -> str | None:
+    unchanged = bool(where.tensors) and edited == base
+    return "changed nothing: every weight is what it was" if unchanged else None

@@ -1,0 +1,72 @@
+"""What a command asks for, wherever it was written: as data, then as cells with a place to keep their records."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unlearnbench.errors import UsageError
+from unlearnbench.model.source import Located, locate
+from unlearnbench.running.plan import Cell, plan
+from unlearnbench.running.words import parse_facts, parse_methods
+
+RESULTS = Path("results")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The words of a command; the fields are the options of `unlearnbench run`."""
+
+    methods: Sequence[str]
+    facts: Sequence[str]
+    tasks: Sequence[str]
+    model: str = "tiny"
+    model_args: dict[str, str] = field(default_factory=dict)
+    seeds: Sequence[int] = (0,)
+    method_args: dict[str, str] = field(default_factory=dict)
+    facts_file: str | None = None
+    retain_text: str | None = None
+    batch_size: int = 64
+    device: str = "cpu"
+    threads: int | None = None
+    keep_edits: bool = False
+    output_path: Path = RESULTS / "scratch"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request whose words are all known: the cells, the model's files and the folder for the records."""
+
+    request: Request
+    located: Located
+    cells: Sequence[Cell]
+
+    @property
+    def output(self) -> Path:
+        """The results folder."""
+        return self.request.output_path
+
+    def folder(self, cell: Cell) -> Path:
+        """Where a cell's record lies."""
+        return self.output / cell.spec.path
+
+
+def ordered(request: Request) -> Order:
+    """Look up every word. Raises `UsageError`, with the nearest name that exists, for one that cannot be right."""
+    for name in ("methods", "facts", "tasks"):
+        if not getattr(request, name):
+            raise UsageError(f"nothing is said about {name}", "see 'unlearnbench run --help'")
+    for name, value in (("batch_size", request.batch_size), ("threads", request.threads)):
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be 1 or more, not {value}")
+    methods = parse_methods(request.methods, request.method_args)
+    facts = [parse_facts(word, request.facts_file) for word in request.facts]
+    located = locate(request.model, request.model_args, request.retain_text)
+    cells = plan(
+        methods=methods,
+        facts=facts,
+        tasks=request.tasks,
+        seeds=request.seeds,
+        source=located.source,
+        batch_size=request.batch_size,
+    )
+    return Order(request, located, cells)

@@ -1,0 +1,96 @@
+"""What the words of a command name: methods, facts and tasks, each with its settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from unlearnbench import registry
+from unlearnbench.asking.task import Task
+from unlearnbench.editing.method import Method
+from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.facts import FactSet
+from unlearnbench.model.source import ModelSource
+from unlearnbench.settings import configured, made, parts_of
+from unlearnbench.words import read_word
+
+
+def parse_methods(words: Sequence[str], shared: Mapping[str, Any]) -> list[Method]:
+    """The methods of a command. `shared` settings apply to every method that has them and sets nothing else.
+
+    Raises `UnknownName` for a shared setting that none of the methods has.
+    """
+    found = [parse_method(word, shared) for word in words]
+    known = {name for method in found for part in (method, *parts_of(method).values()) for name in _names(part)}
+    for key in shared:
+        if known and key not in known:  # methods that take no settings at all ignore shared ones
+            raise UnknownName("setting in --method_args", key, known)
+    return found
+
+
+def parse_method(word: str, shared: Mapping[str, Any]) -> Method:
+    """`name` or `name[setting=value,…]`, where a setting may be a part: `objective=npo[beta=0.1]`."""
+    name, given = read_word(word, "method")
+    entry: type[Method] = registry.methods[name]
+    if given and not fields(entry):  # type: ignore[arg-type]
+        raise UsageError(f"method {name!r} takes no settings", f"say {name}")
+    method = made(Method, word)
+    for key, value in shared.items():
+        if key not in given and _takes(method, key):
+            held = {one: getattr(method, one) for one in _names(method)}
+            method = configured(entry, {**held, key: value}, f"method {name}")
+    return method
+
+
+def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
+    """`sports:athletes-64`; a bare name takes the fact set's first variant."""
+    name, _, variant = word.partition(":")
+    entry: type[FactSet] = registry.fact_sets[name]
+    return entry(variant or entry.variants[0], facts_file)
+
+
+def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSource) -> list[dict[str, Task]]:
+    """The tasks of each fact set, by full name. A fact set's bare name means all tasks that can be asked of it.
+
+    A word may set what its tasks can be set to: `sports/multiple_choice[layout=lines]`. Raises
+    `UnknownName` for a word that fits none of the fact sets, `UsageError` for a task that cannot be asked of
+    the facts it names, and for a fact set left without a task.
+    """
+    asked = [read_word(word, "task") for word in words]
+    known = {name for f in facts for name in (f.name, *(f"{f.name}/{task}" for task in registry.tasks))}
+    for name, _ in asked:
+        if name not in known:
+            raise UnknownName("task", name, known)
+    found = [_tasks_of(fact_set, asked, source) for fact_set in facts]
+    for fact_set, tasks in zip(facts, found, strict=True):
+        if not tasks:
+            raise UsageError(f"none of the tasks is about {fact_set.label}", f"add {fact_set.name} to --tasks")
+    return found
+
+
+def tasks_for(facts: FactSet, source: ModelSource) -> dict[str, type[Task]]:
+    """Every task that can be asked of these facts, by full name, in the order of tables."""
+    entries: list[tuple[str, type[Task]]] = sorted(registry.tasks.items(), key=lambda one: (one[1].order, one[0]))  # type: ignore[attr-defined]
+    return {f"{facts.name}/{name}": entry for name, entry in entries if entry().skip(facts.card, source) is None}
+
+
+def _tasks_of(facts: FactSet, asked: Sequence[tuple[str, Mapping[str, str]]], source: ModelSource) -> dict[str, Task]:
+    able = tasks_for(facts, source)
+    for name, _ in asked:
+        if name.startswith(f"{facts.name}/") and name not in able:
+            reason = registry.tasks[name.partition("/")[2]]().skip(facts.card, source)
+            raise UsageError(f"{name} cannot be asked: {reason}", f"there is: {', '.join(able)}")
+    found = {}
+    for name, entry in able.items():
+        settings = [given for word, given in asked if word in (facts.name, name)]
+        if settings:
+            merged = {key: value for given in settings for key, value in given.items()}
+            found[name] = configured(entry, merged, f"task {name}").resolved(source)
+    return found
+
+
+def _names(entry: Any) -> list[str]:
+    return [one.name for one in fields(entry)]
+
+
+def _takes(method: Method, key: str) -> bool:
+    return any(key in _names(one) for one in (method, *parts_of(method).values()))

@@ -1,0 +1,1 @@
+"""Adversaries: *against whom* to forget, one per file. Being here is registration."""

@@ -1,0 +1,1 @@
+"""Localizers: *where* to write, one per file. Being here is registration."""

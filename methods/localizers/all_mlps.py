@@ -1,0 +1,22 @@
+"""All MLPs: nothing but the layer type is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.localizer import Localizer
+from unlearnbench.editing.place import EditingPlace
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.model.model import Model
+from unlearnbench.registry import register
+
+
+@register("all_mlps")
+@dataclass(frozen=True, kw_only=True)
+class AllMlps(Localizer):
+    """The MLP of every block. It has no budget: it is the upper end of MLP localizations."""
+
+    def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
+        """Every MLP."""
+        return Localization.of(model, [name for name in model.components if name.startswith("mlp.")])

@@ -1,0 +1,1 @@
+"""Objectives: *how* to forget, one per file. Being here is registration."""
