@@ -51,6 +51,8 @@ class Row:
     seeds: tuple[int, ...]
     invalid: tuple[str, ...]
     """Why runs of this row are no results; they are in no mean."""
+    warnings: tuple[str, ...] = ()
+    """What should be known before its numbers are believed."""
 
 
 def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
@@ -77,6 +79,7 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
                 reference=members[0].spec.method.name in REFERENCES,
                 cells={column: cell for column, cell in cells.items() if cell is not None},
                 seeds=tuple(sorted({record.spec.seed for record in valid})),
+                warnings=tuple(dict.fromkeys(warning for record in members for warning in record.warnings)),
                 invalid=tuple(f"seed {r.spec.seed}: {r.invalid_reason}" for r in members if r.invalid_reason),
             )
         )

@@ -36,7 +36,8 @@ def _table(rows: Sequence[Row], style: str) -> str:
     model, facts, details = rows[0].setting
     title = f"model {model} · facts {facts} · {details}"
     notes = [f"invalid: {row.method}, {reason}" for row in rows for reason in row.invalid]
-    return "\n".join([title, "", text, *notes])
+    warnings = dict.fromkeys(f"warning: {warning}" for row in rows for warning in row.warnings)
+    return "\n".join([title, "", text, *warnings, *notes])
 
 
 def _text(cell: Cell | None, row: Row) -> str:

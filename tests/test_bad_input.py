@@ -1,11 +1,15 @@
 """Bad input gets one clear error: what is wrong, what would work, and the documented exit code."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from unlearnbench.cli import main
+from unlearnbench.editing.retain import CONTEXT, HELD_OUT, load_retain
+from unlearnbench.model.model import Model
 
 RUN = ["run", "--facts", "sports:athletes-16", "--methods", "none", "--tasks", "sports/forget"]
 
@@ -47,6 +51,24 @@ def instead(option: str, *values: str) -> list[str]:
         (instead("--facts_file", "nowhere.csv"), 2, "there is no such file", ""),
         (instead("--retain_text", "nowhere.txt"), 2, "no retain text 'nowhere.txt'", "'world'"),
         (instead("--include", "nowhere"), 2, "there is no such folder", ""),
+        (
+            instead("--methods", "full_finetune[steps=99999999999999]"),
+            2,
+            "steps='99999999999999'",
+            "less than or equal",
+        ),
+        (
+            instead("--methods", "full_finetune[objective=log1mp[floor=3]]"),
+            2,
+            "setting floor='3' of objective log1mp",
+            "",
+        ),
+        (instead("--base", "somewhere"), 2, "--base says what a finished edit was made from", "pretrained=EDITED"),
+        (instead("--threads", "0"), 2, "--threads must be 1 or more", ""),
+        (instead("--tasks", "sports/shout"), 2, "unknown task 'sports/shout'", "'sports/forget'"),
+        (instead("--model_args", "dtype=float16"), 2, "takes no --model_args", ""),
+        (["leaderboard", "."], 2, "there is no record below", "run something first"),
+        (["repeat", "nowhere"], 2, "there is no record", "result.json"),
         (["show", "nowhere"], 2, "there is no record", "result.json"),
         (["leaderboard", "nowhere"], 2, "no results folder", ""),
         (["organism-report", "tin"], 2, "unknown organism 'tin'", "'tiny'"),
@@ -146,3 +168,88 @@ def test_an_answer_that_the_tokenizer_cannot_tell_apart_is_refused_by_name(
     shown = capsys.readouterr().err
     assert "fact 'sport:A'" in shown
     assert "'golf' from 'golf balls'" in shown
+
+
+def test_a_range_of_seeds_that_would_fill_the_memory_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(instead("--seeds", "0-99999999999"))
+
+    assert ended.value.code == 2
+    assert "more than 10,000 seeds" in capsys.readouterr().err
+
+
+def test_a_retain_text_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(256)))
+
+    assert main(instead("--retain_text", str(tmp_path / "binary"))) == 2
+    assert "byte 128 is not UTF-8" in capsys.readouterr().err
+
+
+def test_a_retain_text_of_very_long_lines_is_cut_before_it_is_tokenized(
+    tmp_path: Path, llama: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths = list[int]()
+    (tmp_path / "long.txt").write_text("\n".join("one two three " * 50_000 for _ in range(2 * HELD_OUT)))
+    real = type(llama.tokenizer).__call__
+
+    def measuring(tokenizer: object, text: str, **named: object) -> object:
+        lengths.append(len(text))
+        return real(tokenizer, text, **named)
+
+    monkeypatch.setattr(type(llama.tokenizer), "__call__", measuring)
+    found = load_retain(llama, str(tmp_path / "long.txt"))
+
+    assert max(lengths) <= 16 * CONTEXT
+    assert {len(row) for row in (*found.train, *found.test)} == {CONTEXT}
+
+
+@pytest.mark.parametrize("words", [["ls", "methods"], [*RUN, "--dry_run"]])
+def test_a_terminal_without_these_characters_is_no_reason_to_stop(words: list[str], tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "unlearnbench", *words]
+
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_while_the_program_is_still_being_loaded_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unlearnbench.cli.parser", interrupted)
+
+    assert main(["ls", "methods"]) == 130
+    assert capsys.readouterr().err == "interrupted: the same command resumes where it was\n"
+
+
+def test_a_table_is_shown_though_its_folder_cannot_be_written_when_all_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*RUN, "-o", str(tmp_path / "out")]
+    assert main(words) == 0
+    capsys.readouterr()
+
+    def never(*_: object) -> None:
+        raise AssertionError("it was tried to write")
+
+    monkeypatch.setattr("unlearnbench.running.loop.check_writable", never)
+
+    assert main(words) == 0
+    shown = capsys.readouterr()
+    assert "1 of 1 runs are already" in shown.err
+    assert "none" in shown.out
+
+
+def test_records_behind_a_symbolic_link_are_found_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*RUN, "-o", str(tmp_path / "real")]) == 0
+    (tmp_path / "board").mkdir()
+    (tmp_path / "board" / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "board" / "again").symlink_to(tmp_path / "board")
+    capsys.readouterr()
+
+    assert main(["leaderboard", str(tmp_path / "board")]) == 0
+    assert capsys.readouterr().out.count("none ") == 1

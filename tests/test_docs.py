@@ -54,6 +54,7 @@ def shortened(command: str) -> list[str]:
     if words[0] == "run" and ("--suite" in words or hub):
         # A suite takes minutes and a hub model a download: their plan shows that the words are right.
         words = [re.sub(r"pretrained=[^,\s]+", "pretrained={model}", word) for word in words] + ["--dry_run"]
+        words = ["{model}" if word == "BASE" else word for word in words]
     elif words[0] == "run":
         words += ["--method_args", "steps=2"]
     return words
@@ -91,7 +92,7 @@ def test_every_make_target_that_is_documented_exists() -> None:
 def test_the_family_example_makes_an_unknown_architecture_run(
     monkeypatch: pytest.MonkeyPatch, tiny_tokenizer: object
 ) -> None:
-    from transformers import BloomConfig, BloomForCausalLM, PreTrainedTokenizerBase
+    from transformers import ModernBertDecoderConfig, ModernBertDecoderForCausalLM, PreTrainedTokenizerBase
 
     from unlearnbench.errors import UsageError
     from unlearnbench.model.model import Model
@@ -99,11 +100,15 @@ def test_the_family_example_makes_an_unknown_architecture_run(
     (row,) = [body for body in blocks("CONTRIBUTING.md", "python") if body.startswith("# row")]
     added = families.Family(*re.findall(r'"([^"]+)"', row))
     assert isinstance(tiny_tokenizer, PreTrainedTokenizerBase)
-    network = BloomForCausalLM(BloomConfig(vocab_size=len(tiny_tokenizer), hidden_size=16, n_layer=2, n_head=2))
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, "cls_token_id": 0, "sep_token_id": 0}
+    config = ModernBertDecoderConfig(vocab_size=len(tiny_tokenizer), **sizes, **ends)
+    network = ModernBertDecoderForCausalLM(config)
 
     with pytest.raises(UsageError, match="no known family"):
         _ = Model(network, tiny_tokenizer).components
-    monkeypatch.setattr(families, "FAMILIES", (*families.FAMILIES, added))
+    known = families.families()
+    monkeypatch.setattr(families, "families", lambda: (*known, added))
     model = Model(network, tiny_tokenizer)
 
     assert list(model.components) == ["attention.0", "mlp.0", "attention.1", "mlp.1"]

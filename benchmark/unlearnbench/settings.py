@@ -7,6 +7,7 @@ A field whose type is a kind of entry (`objective: Objective`) is a *part*: it i
 from collections.abc import Mapping
 from dataclasses import Field as DataclassField
 from dataclasses import field, fields, replace
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -56,9 +57,13 @@ def parts_of(entry: Any) -> dict[str, Entry]:
 
 
 def settings_of(entry: Any) -> dict[str, Any]:
-    """The settings of a configured dataclass as JSON-able data, its parts left out."""
+    """The settings of a configured dataclass as JSON-able data, its parts left out.
+
+    A path is known by its last name; what lies there is known by the digests that `inputs` gives.
+    """
     parts = parts_of(entry)
     values = {one.name: getattr(entry, one.name) for one in _fields(entry) if one.name not in parts}
+    values = {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
     plain: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(values, mode="json")
     return plain
 
@@ -77,7 +82,7 @@ def departures(entry: Any) -> dict[str, str]:
             inside = departures(value) if type(value) is type(usual) else {}
             found |= inside if inside and _owned_once(entry, inside) else {one.name: word_of(value)}
         else:
-            found[one.name] = str(value)
+            found[one.name] = value.name if isinstance(value, Path) else str(value)
     return found
 
 

@@ -1,17 +1,16 @@
 """The command `unlearnbench`. Nothing here imports torch before a verb needs it."""
 
 import argparse
+import io
 import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 
-from unlearnbench.cli import doctor, grammar, leaderboard, listing, organism_report, repeat, run, show
 from unlearnbench.errors import UnlearnBenchError
 
 INTERRUPTED = 130
-VERBS = (run, repeat, listing, show, leaderboard, organism_report, doctor)
 EXIT_CODES = """exit codes:
   0    everything that can be done here is done
   1    some runs failed, a record does not match its hashes, or a repetition came out otherwise
@@ -22,35 +21,41 @@ EXIT_CODES = """exit codes:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line, with a subcommand for each verb."""
+    from unlearnbench.cli import doctor, grammar, leaderboard, listing, organism_report, repeat, run, show
+
     root = grammar.Parser(
         prog="unlearnbench",
         description="Which method really removes or edits a fact in a language model, and which only hides it?",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    root.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    root.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     verbs = root.add_subparsers(metavar="VERB", required=True, parser_class=grammar.Parser)
-    for verb in VERBS:
+    for verb in (run, repeat, listing, show, leaderboard, organism_report, doctor):
         verb.add_to(verbs)
     for sub in verbs.choices.values():  # after the verb too; suppressed, so that it does not undo the first place
-        sub.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
-        )
+        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks of errors")
     return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    words = grammar.with_underscores(sys.argv[1:] if arguments is None else arguments)
-    chosen = parser().parse_args(words)
+    chosen = argparse.Namespace(debug=False, format=None)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without these characters is no reason to stop
     try:
+        from unlearnbench.cli.grammar import with_underscores
+
+        words = with_underscores(sys.argv[1:] if arguments is None else arguments)
+        chosen = parser().parse_args(words, chosen)
         code: int = chosen.perform(chosen)
         sys.stdout.flush()
         return code
     except UnlearnBenchError as error:
         if chosen.debug:
             traceback.print_exc()
-        _report(error, as_json=getattr(chosen, "format", None) == "json")
+        _report(error, as_json=chosen.format == "json")
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: the same command resumes where it was", file=sys.stderr)

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 from unlearnbench.errors import UsageError
 from unlearnbench.words import read_pairs, split_commas
 
+MOST_SEEDS = 10_000
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that names the nearest option for a misspelt one."""
@@ -80,6 +82,8 @@ def whole_numbers(text: str) -> list[int]:
         if span is None:
             raise argparse.ArgumentTypeError(f"{piece!r} is no seed; give whole numbers such as 0,1,2 or 0-4")
         numbers = range(int(span[1]), int(span[2] or span[1]) + 1)
+        if len(found) + len(numbers) > MOST_SEEDS:
+            raise argparse.ArgumentTypeError(f"{piece!r} is more than {MOST_SEEDS:,} seeds; each is a run of its own")
         if not numbers:
             raise argparse.ArgumentTypeError(f"{piece!r} runs backwards; give whole numbers such as 0,1,2 or 0-4")
         found += numbers

@@ -56,6 +56,11 @@ def add_model_options(verb: argparse.ArgumentParser) -> None:
         metavar="K=V",
         help="for hf: pretrained=NAME|FOLDER, revision=, dtype=float32|bfloat16, device_map=auto",
     )
+    verb.add_argument(
+        "--base",
+        metavar="NAME|FOLDER",
+        help="score the finished edit pretrained=… against this, the model it was made from",
+    )
     verb.add_argument("--facts_file", help="your own facts in the fact set's format (sports: CSV athlete,sport)")
     verb.add_argument("--retain_text", help="world, pile or a file with one text per line (default: the model's)")
     verb.add_argument("--threads", type=int, help="CPU threads (default: 1 for small models, torch's own for others)")
@@ -93,6 +98,8 @@ def _request(chosen: argparse.Namespace) -> Request:
     beside = {name: value for name in OWN_OPTIONS if (value := getattr(chosen, name)) is not None}
     if "seeds" in given:
         given["seeds"] = [seed for seeds in given["seeds"] for seed in seeds]
+    if chosen.base:
+        given |= _finished(chosen)
     if not chosen.suite:
         return Request(**{"methods": (), "facts": (), "tasks": (), **given, **beside})
     unwanted = [*given, *(name for name in ("method_args", "facts_file") if name in beside)]
@@ -101,6 +108,21 @@ def _request(chosen: argparse.Namespace) -> Request:
     suite = suites.load_suite(chosen.suite)
     said = {name: getattr(suite, name) for name in SUITE_OPTIONS}
     return Request(**{"output_path": RESULTS / f"{suite.name}-v{suite.version}", **said, **beside})
+
+
+def _finished(chosen: argparse.Namespace) -> dict[str, Any]:
+    """A checkpoint that another tool made, as a method beside its own base."""
+    arguments = dict(chosen.model_args or {})
+    edited = arguments.pop("pretrained", None)
+    if chosen.model != "hf" or not edited or chosen.methods:
+        raise UsageError(
+            "--base says what a finished edit was made from",
+            "say --model hf --model_args pretrained=EDITED --base BASE, and no --methods",
+        )
+    return {
+        "model_args": {**arguments, "pretrained": chosen.base},
+        "methods": ["none", f"checkpoint[pretrained={edited}]"],
+    }
 
 
 def _show_plan(order: Order) -> int:

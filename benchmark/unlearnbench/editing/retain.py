@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unlearnbench.errors import MissingPrerequisite, UsageError
+from unlearnbench.model.reading import refuse_unknown_tokens
 from unlearnbench.seeds import derive_seed
 from unlearnbench.world.corpus import Corpus
 from unlearnbench.world.world import world
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 CONTEXT = 128
 """Tokens of each text that are used."""
+CHARACTERS = 16
+"""Of a text for each token that is used: no tokenizer makes fewer tokens of running text."""
 PILE = "NeelNanda/pile-10k"
 PILE_REVISION = "127bfedcd5047750df5ccf3a12979a47bfa0bafa"
 HELD_OUT = 64
@@ -48,8 +51,12 @@ def load_retain(model: Model, source: str) -> RetainText:
         texts = _pile_texts()
     else:
         texts = [line for line in Path(source).read_text(encoding="utf-8").splitlines() if line.strip()]
-    ids = [list(model.tokenizer(text).input_ids)[:CONTEXT] for text in texts]
+    most = min(CONTEXT, model.context)
+    # Cut before the tokenizer sees it, too: a line may be a book, and tokenizers slow down on long texts.
+    ids = [list(model.tokenizer(text[: CHARACTERS * CONTEXT]).input_ids)[:most] for text in texts]
     ids = [row for row in ids if len(row) > 1]
+    for row, text in zip(ids, texts, strict=False):
+        refuse_unknown_tokens(model, row, text)
     if len(ids) < 2 * HELD_OUT:
         raise UsageError(f"retain text {source!r} has {len(ids)} texts; {2 * HELD_OUT} or more are needed")
     return RetainText(ids[HELD_OUT:], ids[:HELD_OUT])
@@ -70,4 +77,4 @@ def _pile_texts() -> list[str]:
             f"the retain text {PILE} is neither cached nor reachable ({type(error).__name__})",
             "go online once, or give --retain_text world or a text file with one text per line",
         ) from error
-    return [text[: 16 * CONTEXT] for text in rows["text"]]
+    return list(rows["text"])

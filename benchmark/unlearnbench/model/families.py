@@ -4,6 +4,8 @@ A row also serves every architecture that uses the same names, whatever it is ca
 """
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 
 from unlearnbench.errors import UsageError
 
@@ -23,18 +25,28 @@ class Family:
 
 FAMILIES = (
     Family("llama", "model.layers", "self_attn", "mlp"),  # Llama, Mistral, Qwen, Gemma, OLMo, Phi-3 …
+    Family("multimodal", "model.language_model.layers", "self_attn", "mlp"),  # the text model of Gemma-3 and others
     Family("gpt2", "transformer.h", "attn", "mlp"),  # GPT-2, GPT-J (its MLP reads the attention's input)
     Family("gpt_neox", "gpt_neox.layers", "attention", "mlp"),  # Pythia
 )
+GROUP = "unlearnbench.families"
+"""The entry-point group of families that come with other packages."""
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """Ours, and those of installed packages: an entry point names a `Family`."""
+    return (*FAMILIES, *(point.load() for point in entry_points(group=GROUP)))
 
 
 def family_of(module_names: set[str], architecture: str) -> Family:
     """The first family whose modules the model has; raises `UsageError` if there is none."""
-    for family in FAMILIES:
+    for family in families():
         block = f"{family.blocks}.0"
         if {block, f"{block}.{family.attention}", f"{block}.{family.mlp}"} <= module_names:
             return family
     raise UsageError(
-        f"the modules of {architecture} are called like those of no known family",
-        "add a row to unlearnbench/families.py (CONTRIBUTING.md, 'a model family')",
+        f"the modules of {architecture} are called like those of no known family, so its components have no names",
+        "methods that need none run all the same, such as full_finetune; for the others add a row to"
+        " unlearnbench/model/families.py (CONTRIBUTING.md, 'a model family')",
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
+from unlearnbench.model.check import refuse_what_is_no_component
 from unlearnbench.model.digest import TensorBytes, tensor_digests
 from unlearnbench.model.families import Family, family_of
 
@@ -56,7 +57,7 @@ class Model:
     def has_components(self) -> bool:
         """Whether its attentions and MLPs are known by name; without them it can only be edited as a whole."""
         try:
-            return bool(self.family)
+            return bool(self.components)
         except UsageError:
             return False
 
@@ -67,13 +68,17 @@ class Model:
 
     @cached_property
     def components(self) -> Mapping[str, Component]:
-        """The attention and the MLP of every block, in order of depth."""
+        """The attention and the MLP of every block, in order of depth.
+
+        Raises `UsageError` for a model of no known family, or one whose modules are not what the family says.
+        """
         found = {}
         for block in range(self.blocks):
             for kind, path in (("attention", self.family.attention), ("mlp", self.family.mlp)):
                 where = f"{self.family.blocks}.{block}.{path}"
                 mine = tuple(name for name in self.parameters if name.startswith(f"{where}."))
                 found[f"{kind}.{block}"] = Component(f"{kind}.{block}", where, mine, self.size(mine))
+        refuse_what_is_no_component(self, found)
         return found
 
     @cached_property
@@ -89,6 +94,16 @@ class Model:
     def size(self, names: Iterable[str]) -> int:
         """How many weights these parameters have."""
         return sum(self.parameters[name].numel() for name in names)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens it has logits for."""
+        return int(self.network.config.get_text_config().vocab_size)
+
+    @property
+    def context(self) -> int:
+        """How many tokens it reads at once, as far as its configuration says; 2048 where it does not."""
+        return int(getattr(self.network.config.get_text_config(), "max_position_embeddings", None) or 2048)
 
     @property
     def device(self) -> torch.device:

@@ -36,8 +36,18 @@ def encode(model: Model, prompt: str, continuation: str) -> tuple[list[int], lis
             end += 1
         if end == 0:
             raise UsageError(f"the tokenizer leaves nothing of prompt {prompt!r} or answer {continuation!r}")
+        refuse_unknown_tokens(model, whole, f"{prompt} {continuation}")
         known[key] = (whole[:end], whole[end:])
     return known[key]
+
+
+def refuse_unknown_tokens(model: Model, ids: Sequence[int], text: str) -> None:
+    """Raise `UsageError` where the tokenizer gives a token that the model has no embedding for."""
+    if max(ids, default=0) >= model.vocabulary:
+        raise UsageError(
+            f"the tokenizer makes token {max(ids)} of {text[:80]!r}, and the model has {model.vocabulary} embeddings",
+            "tokenizer and model do not belong together: save both into one folder, or resize the embeddings",
+        )
 
 
 def logits_at(model: Model, sequences: list[list[int]], rows: list[int], columns: list[int]) -> torch.Tensor:

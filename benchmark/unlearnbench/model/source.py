@@ -91,7 +91,7 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
     dtype = arguments.get("dtype", "float32")
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, DTYPES)
-    folder, revision = _fetch(pretrained, arguments.get("revision"))
+    folder, revision = fetch(pretrained, arguments.get("revision"))
     given = retain_text or "pile"
     text, digest = _retain(given)
     source = ModelSource(
@@ -125,10 +125,17 @@ def _retain(text: str) -> tuple[str, str | None]:
     path = Path(text)
     if not path.is_file():
         raise UsageError(f"there is no retain text {text!r}", "use 'world', 'pile' or a text file's path")
+    try:
+        path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        reason = f"byte {error.start} is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise UsageError(
+            f"retain text {text!r} cannot be read: {reason}", "save it as UTF-8, one text per line"
+        ) from None
     return path.name, file_hash(path)
 
 
-def _fetch(pretrained: str, revision: str | None) -> tuple[Path, str | None]:
+def fetch(pretrained: str, revision: str | None) -> tuple[Path, str | None]:
     """The folder of a model, and the commit it was downloaded at if it came from the hub."""
     looks_local = pretrained.startswith((".", "/", "~")) or pretrained.count("/") > 1
     path = Path(pretrained).expanduser()

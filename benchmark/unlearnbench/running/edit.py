@@ -116,7 +116,7 @@ def _collapse(model: Model, before: float, after: float) -> str | None:
     """Why the edited model is broken, or None."""
     if not math.isfinite(after):
         return "collapsed: the loss on retain text is not finite"
-    guessing = math.log(model.network.config.get_text_config().vocab_size)
+    guessing = math.log(model.vocabulary)
     if before < guessing <= after:
         return f"collapsed: the loss on retain text is {after:.2f}, and a uniform guess has {guessing:.2f}"
     return None

@@ -71,7 +71,8 @@ def perform(order: Order, todo: Sequence[Cell], watcher: Watcher, *, debug: bool
             for cell in others:
                 _attempt(order, runner, cell, watcher, outcome, debug, wait=True)
     able = (cell for cell in order.cells if cell.skipped is None)
-    outcome.records += [one for cell in able if (one := found_record(order.folder(cell))) is not None]
+    folders = (order.folder(cell) for cell in able)
+    outcome.records += [store.load_recomputed(folder) for folder in folders if found_record(folder) is not None]
     return outcome
 
 

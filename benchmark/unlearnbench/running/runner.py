@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from unlearnbench.asking.place import AskingPlace, BaseWeights
+from unlearnbench.asking.prompts import ask_directly, chance
 from unlearnbench.asking.scoring import refuse_indistinguishable
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText, load_retain
 from unlearnbench.errors import MissingPrerequisite, UnlearnBenchError
-from unlearnbench.facts import Split
 from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weights_digest
 from unlearnbench.model.loading import load
@@ -41,7 +42,7 @@ class Runner:
         self.located, self.device, self.keep_edits = located, device, keep_edits
         self._model: Model | None = None
         self._clean: Fingerprint | None = None
-        self._checked: set[str] = set()
+        self._warned: dict[str, list[str]] = {}
         self._retain: RetainText | None = None
 
     @property
@@ -49,6 +50,7 @@ class Runner:
         """The model, loaded when it is first needed."""
         if self._model is None:
             self._model = load(self.located, self.device)
+            self._model.has_components  # noqa: B018 – looked at now, since looking takes a forward pass
             self._clean = fingerprint(self._model)
         return self._model
 
@@ -112,7 +114,7 @@ class Runner:
         model = self.model
         meter = Meter(model, {"device": self.device, "device_map": self.located.device_map})
         with meter.clock.stage("load"):
-            self._check(cell.split)
+            warnings = self._warnings(cell)
         seeds = {"run": cell.spec.seed, "method": derive_seed(cell.spec.seed, "method")}
         edit_progress: Callable[[int, int], None] = lambda done, of: progress("edit", done, of)  # noqa: E731
         place = EditingPlace(cell.facts.card, cell.spec.model, self.retain, seeds["method"], edit_progress)
@@ -128,7 +130,7 @@ class Runner:
                     "its tasks were left as they are; remove the folder to repeat the whole run",
                 )
             if known is None:
-                known = first_record(cell, model, edit, weights_digest(self.clean.weights), seeds, meter)
+                known = first_record(cell, model, edit, weights_digest(self.clean.weights), seeds, warnings, meter)
             if self.keep_edits and edit.where.tensors:
                 keep(model, edit, folder)
             if edit.invalid is None:
@@ -179,10 +181,19 @@ class Runner:
             progress=lambda done, of: progress(name, done, of),
         )
 
-    def _check(self, split: Split) -> None:
-        if split.items_hash not in self._checked:
+    def _warnings(self, cell: Cell) -> list[str]:
+        """What should be known about the base before its numbers are believed; looked at once for each split.
+
+        Raises `UsageError` for facts whose answers the tokenizer cannot tell apart.
+        """
+        split = cell.split
+        if split.items_hash not in self._warned:
             refuse_indistinguishable(self.model, [*split.forget, *split.maintain_train, *split.maintain_test])
-            self._checked.add(split.items_hash)
+            rows = ask_directly(self.model, split.forget, "forget", 64)
+            known, guess = math.fsum(row.values["accuracy"] for row in rows) / len(rows), chance(split.forget)
+            hardly = f"the base hardly knows the facts to forget: base {known:.2f}, chance {guess:.2f}"
+            self._warned[split.items_hash] = [hardly] if known < (1 + guess) / 2 else []
+        return self._warned[split.items_hash]
 
 
 def _put_back(record: Record | None, folder: Path) -> None:

@@ -49,7 +49,15 @@ class Meter:
         )
 
 
-def first_record(cell: Cell, model: Model, edit: Edit, base_sha256: str, seeds: dict[str, int], meter: Meter) -> Record:
+def first_record(
+    cell: Cell,
+    model: Model,
+    edit: Edit,
+    base_sha256: str,
+    seeds: dict[str, int],
+    warnings: Sequence[str],
+    meter: Meter,
+) -> Record:
     """The record of an edit that was asked nothing yet."""
     return sealed(
         Record(
@@ -69,6 +77,7 @@ def first_record(cell: Cell, model: Model, edit: Edit, base_sha256: str, seeds: 
             history=edit.history,
             seeds=seeds,
             sessions=[meter.session()],
+            warnings=list(warnings),
         )
     )
 
