@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar, Literal
 
 from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
@@ -122,7 +123,7 @@ class Split:
             maintain_dev=[fact.for_training() for fact in self.maintain_dev],
         )
 
-    @property
+    @cached_property
     def items_hash(self) -> str:
         """Content hash of all items, in order and part by part."""
         parts = self.__dataclass_fields__
@@ -137,7 +138,7 @@ class TrainingSplit:
     maintain_train: Sequence[Fact]
     maintain_dev: Sequence[Fact] = field(default=())
 
-    @property
+    @cached_property
     def items_hash(self) -> str:
         """Content hash of all that a method may see, in order: what identifies the facts of an edit."""
         parts = self.__dataclass_fields__

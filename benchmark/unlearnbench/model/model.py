@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
-from unlearnbench.model.check import refuse_what_is_no_component
+from unlearnbench.model.check import output_without_weights
 from unlearnbench.model.digest import TensorBytes, tensor_digests
 from unlearnbench.model.families import Family, family_of
 
@@ -78,7 +78,15 @@ class Model:
                 where = f"{self.family.blocks}.{block}.{path}"
                 mine = tuple(name for name in self.parameters if name.startswith(f"{where}."))
                 found[f"{kind}.{block}"] = Component(f"{kind}.{block}", where, mine, self.size(mine))
-        refuse_what_is_no_component(self, found)
+        # Blocks are alike, so the first and the last are looked at.
+        for name in dict.fromkeys((*list(found)[:2], *list(found)[-2:])):
+            left = output_without_weights(self.network, found[name].path, self.device)
+            if left > 0:
+                raise UsageError(
+                    f"{found[name].path} is not what family {self.family.name!r} takes it for: with its weights at"
+                    f" zero it still puts out up to {left:.3g}, such as the residual stream that it adds itself",
+                    "methods that need no components run all the same, such as full_finetune",
+                )
         return found
 
     @cached_property

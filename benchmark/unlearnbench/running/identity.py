@@ -74,8 +74,13 @@ def code_of(text: str) -> str:
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
-def imports_of(text: str, path: Path) -> Iterator[tuple[str, Path]]:
+@cache
+def imports_of(text: str, path: Path) -> tuple[tuple[str, Path], ...]:
     """The modules that a source file builds on: those of the harness, and helpers in its own folder."""
+    return tuple(_imports_of(text, path))
+
+
+def _imports_of(text: str, path: Path) -> Iterator[tuple[str, Path]]:
     for node in _running(ast.parse(text)):
         if isinstance(node, ast.Import):
             for alias in node.names:
