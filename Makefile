@@ -1,10 +1,16 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Two commands do everything on a fresh machine: `make demo` and `make test`. `make help` lists all.
+SHELL  := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types schema lock clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint types bench schema lock clean
+
+help:  ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(STAMP)  ## run the demo suite on the embedded model and show the table
 	$(BIN)/unlearnbench run --suite demo >/dev/null # it ends with the same table
@@ -13,12 +19,18 @@ demo: $(STAMP)  ## run the demo suite on the embedded model and show the table
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest -q
 
+test-fast: $(STAMP)  ## run the tests that need no whole command: within a minute
+	$(BIN)/python -m pytest -q -m "not slow and not gpu and not end_to_end"
+
 lint: $(STAMP)  ## style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(STAMP)  ## type checker
 	$(BIN)/mypy
+
+bench: $(STAMP)  ## measure speed as ratios, into tests/performance/ratios.json
+	$(BIN)/python tests/performance/bench.py
 
 schema: $(STAMP)  ## regenerate the JSON Schema of records
 	$(BIN)/python -m unlearnbench.leaderboard.json_schema > leaderboard/schema/result-2.schema.json
@@ -34,8 +46,9 @@ lock:  ## regenerate constraints.txt from a fresh resolution (see its header)
 # One stamp: installed once, and again when what it depends on changes. Another project's pip
 # settings are not needed; `torch==2.13.0` without a local tag takes the CPU build where one is offered.
 $(STAMP): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): about 2 GB, a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]" | grep --line-buffered -E '^(Obtaining|Collecting|Installing|Successfully|ERROR)'
 	touch $@
 
 clean:  ## remove what these commands made

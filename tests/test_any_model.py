@@ -37,6 +37,7 @@ def a_network(name: str, vocabulary: int) -> transformers.PreTrainedModel:
         return transformers.AutoModelForCausalLM.from_config(config)
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("name", list(ANY))
 def test_methods_that_need_no_components_run_on_a_model_of_no_known_family(
     name: str,
@@ -131,6 +132,7 @@ def test_a_token_that_the_model_has_no_embedding_for_is_named(tiny_tokenizer: Pr
 # -- finished checkpoints ------------------------------------------------------------------------------
 
 
+@pytest.mark.end_to_end
 def test_a_finished_checkpoint_is_scored_against_its_own_base(
     random_models: Callable[..., Model],
     saved: Callable[[Model], Path],
@@ -158,6 +160,7 @@ def test_a_finished_checkpoint_is_scored_against_its_own_base(
     assert "checkpoint[pretrained=edited]" in capsys.readouterr().out
 
 
+@pytest.mark.end_to_end
 def test_a_checkpoint_of_another_shape_is_refused_by_the_tensor_that_differs(
     random_models: Callable[..., Model],
     saved: Callable[[Model], Path],

@@ -185,6 +185,7 @@ def test_a_retain_text_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest
     assert "byte 128 is not UTF-8" in capsys.readouterr().err
 
 
+@pytest.mark.end_to_end
 def test_a_retain_text_of_very_long_lines_is_cut_before_it_is_tokenized(
     tmp_path: Path, llama: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +204,7 @@ def test_a_retain_text_of_very_long_lines_is_cut_before_it_is_tokenized(
     assert {len(row) for row in (*found.train, *found.test)} == {CONTEXT}
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("words", [["ls", "methods"], [*RUN, "--dry_run"]])
 def test_a_terminal_without_these_characters_is_no_reason_to_stop(words: list[str], tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
@@ -226,6 +228,7 @@ def test_an_interrupt_while_the_program_is_still_being_loaded_is_one_line(
     assert capsys.readouterr().err == "interrupted: the same command resumes where it was\n"
 
 
+@pytest.mark.end_to_end
 def test_a_table_is_shown_though_its_folder_cannot_be_written_when_all_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,6 +247,7 @@ def test_a_table_is_shown_though_its_folder_cannot_be_written_when_all_is_done(
     assert "none" in shown.out
 
 
+@pytest.mark.end_to_end
 def test_records_behind_a_symbolic_link_are_found_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*RUN, "-o", str(tmp_path / "real")]) == 0
     (tmp_path / "board").mkdir()

@@ -95,6 +95,7 @@ def test_one_epoch_says_every_statement_once(corpus: Corpus) -> None:
 # -- oracles -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("forget", ["athletes-16", "athletes-64", "football"])
 def test_an_oracles_text_never_mentions_whom_it_was_not_told_about(forget: str, sample: list[Labelled]) -> None:
     gone = {person.name for person in forgettable(forget)}
@@ -173,6 +174,7 @@ def _pattern(wording: str) -> re.Pattern[str]:
     return re.compile(re.escape(wording).replace(r"\{s\}", ".+?").replace(r"\{o\}", r"\S+"))
 
 
+@pytest.mark.end_to_end
 def test_held_out_wordings_never_occur_in_pretraining(sample: list[Labelled]) -> None:
     text = "\n".join(item.text.replace(" . ", "\n") for item in sample)
 

@@ -65,6 +65,7 @@ def test_there_are_commands_to_check() -> None:
     assert {"make demo", "make test"} <= set(EVERY)
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("command", OURS)
 def test_a_documented_command_runs(
     command: str, workshop: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]

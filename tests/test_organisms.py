@@ -11,6 +11,8 @@ from unlearnbench.organisms.recipe import RECIPES, Recipe
 
 MOST_BYTES = 20 * 2**20
 
+pytestmark = pytest.mark.end_to_end
+
 
 @pytest.fixture(scope="module", params=organisms())
 def measured(request: pytest.FixtureRequest) -> reports.Report:

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from unlearnbench.organisms.pretrain import main, pretrain
 from unlearnbench.organisms.recipe import Recipe
 
+pytestmark = pytest.mark.end_to_end
 SMALL = Recipe(
     width=16, blocks=2, heads=2, steps=6, drill_steps=2, document_steps=2, documents_alone=2, documents=2, drills=2
 )

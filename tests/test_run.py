@@ -23,6 +23,7 @@ from unlearnbench.model.model import Model
 from unlearnbench.records import store
 from unlearnbench.registry import methods
 
+pytestmark = pytest.mark.end_to_end
 QUICK = ["--facts", "sports:athletes-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
 KILLER = '''
 """Ends the process with SIGKILL at one point, the first time it is reached."""

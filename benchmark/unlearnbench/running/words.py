@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from unlearnbench import registry
@@ -27,7 +28,7 @@ def parse_methods(words: Sequence[str], shared: Mapping[str, Any]) -> list[Metho
     return found
 
 
-def parse_method(word: str, shared: Mapping[str, Any]) -> Method:
+def parse_method(word: str, shared: Mapping[str, Any] = MappingProxyType({})) -> Method:
     """`name` or `name[setting=value,…]`, where a setting may be a part: `objective=npo[beta=0.1]`."""
     name, given = read_word(word, "method")
     entry: type[Method] = registry.methods[name]

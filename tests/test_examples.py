@@ -1,0 +1,41 @@
+"""The examples run as they are, from any folder."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from unlearnbench.records import store
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+pytestmark = pytest.mark.end_to_end
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "edit_and_ask",
+        "recompute_a_record",
+        "where_an_edit_wrote",
+    }
+
+
+def test_two_methods_are_edited_and_asked_and_a_record_of_theirs_is_recomputed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runpy.run_path(str(EXAMPLES / "edit_and_ask.py"))["main"](tmp_path)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0].partition("[")[0] for line in lines] == ["none"] * 2 + ["full_finetune"] * 2 + [
+        "random_mlps"
+    ] * 2
+    path = next(path for path in store.result_files(tmp_path) if "random_mlps" in path.as_posix())
+    assert runpy.run_path(str(EXAMPLES / "recompute_a_record.py"))["main"](path.parent) is True
+    assert "0 differ" in capsys.readouterr().out
+
+
+def test_a_composed_method_writes_where_it_was_told(capsys: pytest.CaptureFixture[str]) -> None:
+    change = runpy.run_path(str(EXAMPLES / "where_an_edit_wrote.py"))["main"]()
+
+    assert change
+    assert all(norm > 0 for norm in change.values())
+    assert "overlap" in capsys.readouterr().out
