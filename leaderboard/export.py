@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from unlearnbench.leaderboard.rows import Row
+from unlearnbench.leaderboard.standings import Standing
 
 FIELDS = (
     *("model", "facts", "details", "method", "reference", "task", "metric", "direction"),
@@ -14,7 +14,7 @@ FIELDS = (
 )
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def as_csv(rows: Sequence[Standing]) -> str:
     """A line for each cell, with a header; an empty field where there is no number."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
@@ -23,12 +23,12 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def as_json(rows: Sequence[Row]) -> str:
+def as_json(rows: Sequence[Standing]) -> str:
     """A list with an object for each cell."""
     return json.dumps(list(_cells(rows)), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _cells(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def _cells(rows: Sequence[Standing]) -> Iterator[dict[str, Any]]:
     for row in rows:
         shared = {
             "model": row.setting.model,

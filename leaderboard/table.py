@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from unlearnbench.leaderboard.rows import Cell, Row
+from unlearnbench.leaderboard.standings import Score, Standing
 
 LEGEND = "Each cell: mean over seeds ± standard error (difference from `none` on the same seeds)."
 DIRECTIONS = {"min": "lower is forgotten", "max": "higher is better"}
 
 
-def render(rows: Sequence[Row], style: str = "simple") -> str:
+def render(rows: Sequence[Standing], style: str = "simple") -> str:
     """One table per setting, in a `tabulate` style; invalid runs are listed below it."""
     settings = dict.fromkeys(row.setting for row in rows)
     parts = [_table([row for row in rows if row.setting == setting], style) for setting in settings]
     return "\n\n".join([*parts, legend(rows)]) if parts else "There are no records."
 
 
-def legend(rows: Sequence[Row]) -> str:
+def legend(rows: Sequence[Standing]) -> str:
     """How to read the cells: which way is better in which column."""
     ways: dict[str, list[str]] = {}
     for row in rows:
@@ -29,7 +29,7 @@ def legend(rows: Sequence[Row]) -> str:
     return f"{LEGEND} {'; '.join(said)}. Rows are not ranked."
 
 
-def _table(rows: Sequence[Row], style: str) -> str:
+def _table(rows: Sequence[Standing], style: str) -> str:
     tasks = list(dict.fromkeys(task for row in rows for task in row.cells))
     lines = [[row.method, *(_text(row.cells.get(task), row) for task in tasks), len(row.seeds)] for row in rows]
     text = tabulate(lines, ["method", *tasks, "seeds"], tablefmt=style, disable_numparse=True)
@@ -40,7 +40,7 @@ def _table(rows: Sequence[Row], style: str) -> str:
     return "\n".join([title, "", text, *warnings, *notes])
 
 
-def _text(cell: Cell | None, row: Row) -> str:
+def _text(cell: Score | None, row: Standing) -> str:
     if cell is None:
         return "invalid" if row.invalid and not row.seeds else "–"
     error = "" if cell.error is None else f" ± {cell.error:.3f}"

@@ -26,15 +26,12 @@ class Checkpoint(Method):
     """Folder or hub name of the edited model; its weights are part of the run's identity, its place is not."""
 
     def skip(self, facts: FactsCard, source: ModelSource) -> str | None:
-        """It has to be said which."""
         return None if self.pretrained.name else "it needs to be said where: checkpoint[pretrained=FOLDER]"
 
     def inputs(self, facts: FactsCard, source: ModelSource) -> dict[str, str]:
-        """Its weights."""
         return {"weights_sha256": stored_digest(self._folder())} if self.pretrained.name else {}
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
-        """Everywhere."""
         return Localization.everywhere(model)
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: EditingPlace) -> History:

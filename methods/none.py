@@ -18,9 +18,7 @@ class Nothing(Method):
     """Changes nothing; every difference in a table is a difference from this row."""
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
-        """Nowhere."""
         return Localization.nowhere()
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: EditingPlace) -> History:
-        """No step is taken."""
         return []

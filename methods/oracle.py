@@ -30,12 +30,10 @@ class Oracle(Method):
         return None
 
     def inputs(self, facts: FactsCard, source: ModelSource) -> dict[str, str]:
-        """The oracle's weights."""
         folder = oracle_folder(source.name, facts.label)
         return {} if folder is None else {"oracle_sha256": stored_digest(folder)}
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
-        """Everywhere."""
         return Localization.everywhere(model)
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: EditingPlace) -> History:

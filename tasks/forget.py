@@ -29,5 +29,4 @@ class Forget(Task):
         return standard_metrics(split.forget, "forget", "forget", chance(split.forget))
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
-        """One row per fact."""
         return ask_directly(model, split.forget, "forget", place.batch_size)

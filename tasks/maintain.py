@@ -29,5 +29,4 @@ class Maintain(Task):
         return standard_metrics(split.maintain_test, "maintain", "retain", chance(split.maintain_test))
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
-        """One row per fact of maintain-test."""
         return ask_directly(model, split.maintain_test, "maintain", place.batch_size)

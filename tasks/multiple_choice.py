@@ -84,25 +84,25 @@ class _Item(NamedTuple):
     """Its choices are the labels, then the options they stand before."""
 
 
-def _by_letter(item: _Item, scored: Scored, part: str) -> Row:
+def _by_letter(item: _Item, scored: Scored, subset: str) -> Row:
     count = len(item.marks)
     mark_of = dict(zip(item.asked.choices[count:], item.marks, strict=True))
     letters = scored.among(range(count))
     target = mark_of.get(item.fact.edit_target or "")
-    return _row(item, Asked(item.asked.prompt, item.marks), letters, part, target, mark_of[item.fact.answer])
+    return _row(item, Asked(item.asked.prompt, item.marks), letters, subset, target, mark_of[item.fact.answer])
 
 
-def _by_text(item: _Item, scored: Scored, part: str) -> Row:
+def _by_text(item: _Item, scored: Scored, subset: str) -> Row:
     count = len(item.marks)
     texts = Asked(item.asked.prompt, item.asked.choices[count:])
     found = scored.among(range(count, 2 * count))
-    return _row(item, texts, found, part, item.fact.edit_target, item.fact.answer)
+    return _row(item, texts, found, subset, item.fact.edit_target, item.fact.answer)
 
 
-def _row(item: _Item, asked: Asked, scored: Scored, part: str, target: str | None, gold: str) -> Row:
+def _row(item: _Item, asked: Asked, scored: Scored, subset: str, target: str | None, gold: str) -> Row:
     fact = item.fact
     name = f"{fact.id}#order-{item.order}"
-    return row_of(asked, scored, item=name, cluster=fact.subject, part=part, target=target, gold=gold)
+    return row_of(asked, scored, item=name, cluster=fact.subject, subset=subset, target=target, gold=gold)
 
 
 def _with_consistency(rows: list[Row]) -> list[Row]:

@@ -38,7 +38,7 @@ class Paraphrase(Task):
         return forgotten + _ask(model, split.maintain_test, "maintain", place.batch_size)
 
 
-def _ask(model: Model, facts: Sequence[Fact], part: str, batch_size: int) -> list[Row]:
+def _ask(model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> list[Row]:
     items = [(fact, i, Asked(prompt, fact.choices)) for fact in facts for i, prompt in enumerate(fact.paraphrases)]
     found = score(model, [asked for _, _, asked in items], batch_size)
     return [
@@ -47,7 +47,7 @@ def _ask(model: Model, facts: Sequence[Fact], part: str, batch_size: int) -> lis
             scored,
             item=f"{fact.id}#wording-{i}",
             cluster=fact.subject,
-            part=part,
+            subset=subset,
             target=fact.edit_target,
             gold=fact.answer,
         )

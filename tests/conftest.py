@@ -189,8 +189,8 @@ def _fact(subject: str, answer: str, target: str) -> Fact:
 def small_split() -> Split:
     """Eight handmade facts whose answers have several tokens, some with the same beginning."""
     return Split(
-        relearn=[_fact("Ann Lee", "ice hockey", "football"), _fact("Bo Rodgers", "football", "ice hockey")],
-        held_out=[_fact("Cy Young", "water polo", "football"), _fact("Di Dorn", "ice skating", "water polo")],
+        relearn_train=[_fact("Ann Lee", "ice hockey", "football"), _fact("Bo Rodgers", "football", "ice hockey")],
+        relearn_test=[_fact("Cy Young", "water polo", "football"), _fact("Di Dorn", "ice skating", "water polo")],
         maintain_train=[_fact("Ed Hale", "football", "water polo"), _fact("Flo Kern", "ice hockey", "football")],
         maintain_dev=[_fact("Gil Moss", "ice skating", "football")],
         maintain_test=[_fact("Hal Pike", "water polo", "ice hockey")],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unlearnbench.cli import main
-from unlearnbench.editing.retain import CONTEXT, HELD_OUT, load_retain
+from unlearnbench.editing.retain import CONTEXT, TEST_TEXTS, load_retain
 from unlearnbench.model.model import Model
 
 RUN = ["run", "--facts", "sports:athletes-16", "--methods", "none", "--tasks", "sports/forget"]
@@ -190,7 +190,7 @@ def test_a_retain_text_of_very_long_lines_is_cut_before_it_is_tokenized(
     tmp_path: Path, llama: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lengths = list[int]()
-    (tmp_path / "long.txt").write_text("\n".join("one two three " * 50_000 for _ in range(2 * HELD_OUT)))
+    (tmp_path / "long.txt").write_text("\n".join("one two three " * 50_000 for _ in range(2 * TEST_TEXTS)))
     real = type(llama.tokenizer).__call__
 
     def measuring(tokenizer: object, text: str, **named: object) -> object:

@@ -56,8 +56,8 @@ def _few(facts: FactSet) -> Split:
         return list({fact.answer: fact for fact in given}.values())
 
     return Split(
-        relearn=whole.relearn[:1],
-        held_out=whole.held_out[:1],
+        relearn_train=whole.relearn_train[:1],
+        relearn_test=whole.relearn_test[:1],
         maintain_train=whole.maintain_train[:2],
         maintain_dev=whole.maintain_dev[:1],
         maintain_test=one_of_each(whole.maintain_test),
@@ -97,7 +97,7 @@ def rows(asked_once: Callable[[FactSet, str], list[Row]], facts: FactSet, questi
 
 @every_task
 def test_no_item_of_a_part_occurs_twice(rows: list[Row]) -> None:
-    items = [(row.part, row.item) for row in rows]
+    items = [(row.subset, row.item) for row in rows]
 
     assert items
     assert len(items) == len(set(items))
@@ -152,9 +152,9 @@ def test_what_a_task_declares_is_delivered(rows: list[Row], facts: FactSet, ques
 
 @every_task
 def test_every_row_is_averaged_by_some_metric(rows: list[Row], facts: FactSet, question: str) -> None:
-    measured = {metric.part for metric in _task(question).metrics(_few(facts))}
+    measured = {metric.subset for metric in _task(question).metrics(_few(facts))}
 
-    assert {row.part for row in rows} == measured
+    assert {row.subset for row in rows} == measured
 
 
 @every_task
@@ -203,10 +203,10 @@ def test_multiple_choice_asks_in_all_orders_and_maps_each_to_its_letter(
 
     answers = {fact.subject: fact for fact in facts.forget}
     for part in ("forget", "forget_text"):
-        asked = clusters_of(row for row in rows if row.part == part)
+        asked = clusters_of(row for row in rows if row.subset == part)
         assert set(asked) == set(answers)
         assert all(len({row.prompt_sha256 for row in theirs}) == 24 for theirs in asked.values())
-    by_item = {(row.part, row.item): row for row in rows}
+    by_item = {(row.subset, row.item): row for row in rows}
     for (part, item), row in by_item.items():
         if part == "forget":
             text = by_item["forget_text", item]
@@ -229,7 +229,7 @@ def test_the_true_letter_stands_before_the_true_answer_in_the_prompt(
     rows = _task("multiple_choice", layout).rows(llama, facts, asking)
 
     answers = {fact.subject: fact.answer for fact in (*facts.forget, *facts.maintain_test)}
-    lettered = [row for row in rows if row.part != "forget_text"]
+    lettered = [row for row in rows if row.subset != "forget_text"]
     assert lettered
     for row in lettered:
         mark = row.choices[row.gold].removesuffix(".")
@@ -239,7 +239,7 @@ def test_the_true_letter_stands_before_the_true_answer_in_the_prompt(
 def test_consistency_is_told_once_per_fact_and_means_right_in_all_orders(llama: Model, asking: AskingPlace) -> None:
     facts = _few(registry.fact_sets["sports"]("athletes-16"))
 
-    rows = [row for row in _task("multiple_choice").rows(llama, facts, asking) if row.part == "forget"]
+    rows = [row for row in _task("multiple_choice").rows(llama, facts, asking) if row.subset == "forget"]
 
     for theirs in clusters_of(rows).values():
         told = [row.values["consistent"] for row in theirs if "consistent" in row.values]
@@ -284,7 +284,7 @@ def test_a_fact_whose_answer_only_ties_in_one_order_is_not_consistently_right(
         return found
 
     monkeypatch.setattr("unlearnbench.tasks.multiple_choice.score", tied)
-    rows = [row for row in _task("multiple_choice").rows(llama, facts, asking) if row.part == "forget"]
+    rows = [row for row in _task("multiple_choice").rows(llama, facts, asking) if row.subset == "forget"]
 
     said = {row.cluster: row.values["consistent"] for row in rows if "consistent" in row.values}
     assert [said[fact.subject] for fact in facts.forget] == [0.0, 1.0]

@@ -86,8 +86,8 @@ def test_parts_are_disjoint_by_subject_and_together_are_everyone(variant: str) -
 def test_half_of_the_forgotten_are_t_and_half_are_v(variant: str, count: int) -> None:
     split = Sports(variant).split(0)
 
-    assert (len(split.relearn), len(split.held_out)) == (count // 2, count // 2)
-    assert list(split.forget) == [*split.relearn, *split.held_out]
+    assert (len(split.relearn_train), len(split.relearn_test)) == (count // 2, count // 2)
+    assert list(split.forget) == [*split.relearn_train, *split.relearn_test]
 
 
 def test_facts_to_keep_are_cut_seven_one_two() -> None:
@@ -112,7 +112,7 @@ def test_another_seed_forgets_the_same_people_in_another_order() -> None:
     one, other = Sports("athletes-64").split(0), Sports("athletes-64").split(1)
 
     assert _subjects(one.forget) == _subjects(other.forget)
-    assert _subjects(one.relearn) != _subjects(other.relearn)
+    assert _subjects(one.relearn_train) != _subjects(other.relearn_train)
     assert _subjects(one.maintain_test) != _subjects(other.maintain_test)
 
 
@@ -145,7 +145,7 @@ def test_an_edit_target_is_never_the_answer_and_can_be_chosen(variant: str) -> N
         for fact in getattr(split, part):
             assert fact.edit_target != fact.answer
             assert fact.edit_target is None or fact.edit_target in fact.choices
-            if part in ("relearn", "held_out"):
+            if part in ("relearn_train", "relearn_test"):
                 assert fact.edit_target in fact.options
 
 
@@ -189,10 +189,10 @@ def test_methods_see_facts_without_their_held_out_forms(split: Split) -> None:
     assert all((fact.paraphrases, fact.question, fact.options) == ((), None, ()) for fact in facts)
 
 
-@pytest.mark.parametrize("part", ["maintain_test", "never_known"])
-def test_methods_are_refused_the_withheld_parts(split: Split, part: str) -> None:
+@pytest.mark.parametrize("subset", ["maintain_test", "never_known"])
+def test_methods_are_refused_the_withheld_parts(split: Split, subset: str) -> None:
     with pytest.raises(ItemsWithheld):
-        getattr(split.for_methods(), part)
+        getattr(split.for_methods(), subset)
 
 
 def test_a_part_is_read_by_name(split: Split) -> None:
@@ -255,7 +255,7 @@ def test_the_hash_of_a_fact_covers_everything_that_it_says() -> None:
 def test_a_subject_in_two_parts_is_refused_with_both_names() -> None:
     ann, bo, cy = (_fact(subject=name) for name in ("Ann", "Bo", "Cy"))
 
-    with pytest.raises(UsageError, match="relearn and maintain_test"):
+    with pytest.raises(UsageError, match="relearn_train and maintain_test"):
         Split([ann], [bo], [cy], [], [ann])
 
 

@@ -102,7 +102,7 @@ def test_a_change_of_code_that_decides_an_edit_is_another_edit(
         pytest.param("editing/training.py", "import math\n", "import math\n\n# a comment\n", id="comment"),
         pytest.param("methods/objectives/edit.py", "fact.edit_target or", "fact.answer or", id="another objective"),
         pytest.param("methods/oracle.py", "Everywhere", "Somewhere", id="another method"),
-        pytest.param("tasks/forget.py", "split.forget", "split.held_out", id="a task"),
+        pytest.param("tasks/forget.py", "split.forget", "split.relearn_test", id="a task"),
         pytest.param("asking/scoring.py", "double()", "float()", id="scoring"),
         pytest.param("tasks/facts/sports.py", "QUESTION.format", "QUESTION.lower().format", id="fact set's code"),
         pytest.param("errors.py", "exit_code = 1", "exit_code = 7", id="wording of errors"),
@@ -123,7 +123,7 @@ def test_a_change_elsewhere_is_the_same_edit(
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [
-        pytest.param("tasks/forget.py", "split.forget", "split.held_out", {"sports/forget"}, id="its own file"),
+        pytest.param("tasks/forget.py", "split.forget", "split.relearn_test", {"sports/forget"}, id="its own file"),
         pytest.param("asking/scoring.py", ".double()", ".float()", set(TASKS), id="scoring"),
         pytest.param("records/estimate.py", "count / (count - 1)", "count / count", set(TASKS), id="standard errors"),
         pytest.param("tasks/multiple_choice.py", "_ORDERS = 4", "_ORDERS = 3", {"sports/multiple_choice"}, id="orders"),

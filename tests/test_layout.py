@@ -149,7 +149,11 @@ def test_the_files_that_are_checked_are_all_there() -> None:
         (f"{PACKAGE}/new.py", "from unlearnbench.methods import none", "core imports unlearnbench.methods.none"),
         (f"{PACKAGE}/new.py", "try:\n    from .tasks import forget\nfinally:\n    pass", "core imports unlearnbench.t"),
         (f"{PACKAGE}/new.py", "def f():\n    import unlearnbench.leaderboard", "core imports unlearnbench.leader"),
-        (f"{PACKAGE}/cli/new.py", "from unlearnbench.leaderboard.rows import board", "core imports unlearnbench.lea"),
+        (
+            f"{PACKAGE}/cli/new.py",
+            "from unlearnbench.leaderboard.standings import board",
+            "core imports unlearnbench.lea",
+        ),
         (f"{PACKAGE}/cli/new.py", "def f():\n    import unlearnbench.methods", "core imports unlearnbench.methods"),
         (f"{PACKAGE}/new.py", "m = AutoModel.from_pretrained('x')", "from_pretrained outside loading.py"),
         (f"{PACKAGE}/model/new.py", "from unlearnbench.editing.method import Method", "model imports unlearnbench.edi"),
@@ -173,9 +177,12 @@ def test_the_checker_finds_a_planted_violation(path: str, source: str, complaint
         ),
         (
             "leaderboard/new.py",
-            "from unlearnbench.leaderboard.rows import Row\nfrom unlearnbench.records.record import Record",
+            "from unlearnbench.leaderboard.standings import Standing\nfrom unlearnbench.records.record import Record",
         ),
-        (f"{PACKAGE}/cli/new.py", "def f():\n    from unlearnbench.leaderboard.rows import board\n    print(board)"),
+        (
+            f"{PACKAGE}/cli/new.py",
+            "def f():\n    from unlearnbench.leaderboard import standings\n    print()",
+        ),
         (f"{PACKAGE}/cli/new.py", "from unlearnbench.cli import leaderboard"),
         (LOADER, "m = AutoModel.from_pretrained('x')"),
         (f"{PACKAGE}/new.py", "from tasks_of_somebody import x\nlog.print('x')"),
@@ -201,7 +208,7 @@ def test_a_circle_is_found() -> None:
     assert found == [[f"unlearnbench.model.{name}" for name in "abca"]]
 
 
-@pytest.mark.parametrize("module", ["unlearnbench.leaderboard.rows", "unlearnbench.leaderboard.table"])
+@pytest.mark.parametrize("module", ["unlearnbench.leaderboard.standings", "unlearnbench.leaderboard.table"])
 def test_the_leaderboard_does_not_load_torch_through_anything_else(module: str, tmp_path: Path) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'transformers', {module!r}}} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "benchmark")}

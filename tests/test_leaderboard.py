@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from unlearnbench.leaderboard import export
-from unlearnbench.leaderboard.rows import Row, board
+from unlearnbench.leaderboard.standings import Standing, board
 from unlearnbench.leaderboard.table import render
 from unlearnbench.model.source import ModelSource
 from unlearnbench.records import record as records
@@ -34,7 +34,7 @@ def a_metric(
         n=64,
         n_clusters=64,
         chance=0.25,
-        part="forget",
+        subset="forget",
         sample_field=name,
     )
 
@@ -119,7 +119,7 @@ def a_record(
     )
 
 
-def row_of(method: str, rows: list[Row]) -> Row:
+def row_of(method: str, rows: list[Standing]) -> Standing:
     """The one row of a method."""
     (found,) = [row for row in rows if row.method == method]
     return found

@@ -223,8 +223,8 @@ def test_only_editing_needs_an_edit_target() -> None:
 def test_editing_refuses_facts_without_a_target_and_names_one(
     llama: Model, small_split: Split, place: EditingPlace
 ) -> None:
-    aimless = dataclasses.replace(small_split.held_out[0], edit_target=None)
-    seen = dataclasses.replace(small_split, held_out=[aimless]).for_methods()
+    aimless = dataclasses.replace(small_split.relearn_test[0], edit_target=None)
+    seen = dataclasses.replace(small_split, relearn_test=[aimless]).for_methods()
     method, before = FullFinetune(objective=Edit(), steps=1, learning_rate=1e-3), llama.tensor_digests()
 
     with pytest.raises(UsageError, match=aimless.id):

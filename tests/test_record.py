@@ -54,7 +54,7 @@ def item_rows() -> list[Row]:
                 Row(
                     item=f"sport:{subject}#{item}",
                     cluster=f"subject {subject}",
-                    part="forget",
+                    subset="forget",
                     prompt_sha256="sha256:" + "1" * 64,
                     choices=("golf", "tennis"),
                     gold=0,
@@ -401,7 +401,7 @@ def test_every_aggregate_is_recomputed_bit_for_bit_from_the_item_log(run: Saved,
     for metric in task.metrics:
         values: dict[str, list[float]] = {}
         for row in rows:
-            if row["part"] == metric.part and metric.sample_field in row["values"]:
+            if row["subset"] == metric.subset and metric.sample_field in row["values"]:
                 values.setdefault(row["cluster"], []).append(row["values"][metric.sample_field])
         recomputed.append(tuple(mean_over_clusters(values)))
 
@@ -421,8 +421,8 @@ def test_facts_without_an_edit_target_have_no_metric_about_it() -> None:
     split = Sports("athletes-16").split(0)
     aimless = replace(
         split,
-        relearn=[replace(fact, edit_target=None) for fact in split.relearn],
-        held_out=[replace(fact, edit_target=None) for fact in split.held_out],
+        relearn_train=[replace(fact, edit_target=None) for fact in split.relearn_train],
+        relearn_test=[replace(fact, edit_target=None) for fact in split.relearn_test],
     )
 
     assert [metric.name for metric in Forget().metrics(aimless)] == ["accuracy", "p_true", "valid", "ties"]
@@ -462,7 +462,7 @@ def test_a_metric_with_an_axis_is_one_number_for_each_of_its_coordinates() -> No
     [
         ([Metric("other", "accuracy", "forget", "forget", "min")], "metrics() does not declare it"),
         ([Metric("accuracy", "probe", "forget", "forget", "min", at=("layer",))], "declares it as a curve"),
-        ([Metric("accuracy", "accuracy", "retain", "forget", "min")], "over part 'retain', and no row has that"),
+        ([Metric("accuracy", "accuracy", "retain", "forget", "min")], "over subset 'retain', and no row has that"),
         (
             [
                 Metric("accuracy", "accuracy", "forget", "forget", "min"),

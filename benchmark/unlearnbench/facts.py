@@ -14,7 +14,7 @@ from unlearnbench.registry import Catalogue, Entry, fact_sets
 MOST_OPTIONS = len(LETTERS)
 Form = Literal["edit_target", "paraphrases", "question"]
 """What a fact may have besides its prompt, its answer and its distractors; a question comes with its options."""
-Part = Literal["forget", "maintain_train", "maintain_dev", "maintain_test", "never_known"]
+Subset = Literal["forget", "maintain_train", "maintain_dev", "maintain_test", "never_known"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Fact:
     answer: str
     distractors: tuple[str, ...]
     edit_target: str | None = None
-    """What an editing objective writes in place of the answer."""
+    """What an editing objective writes instead of the answer; chosen by fact set and seed, for facts to forget and for
+    never-known ones. Facts to keep have none."""
     paraphrases: tuple[str, ...] = ()
     """Held-out wordings of the prompt; methods never see them."""
     question: str | None = None
@@ -83,36 +84,36 @@ class ItemsWithheld(UnlearnBenchError):
 class Split:
     """Which facts are forgotten, which are kept, and which nobody ever taught.
 
-    `relearn` (T) and `held_out` (V) are the two halves of the facts to forget: both are unlearned,
+    `relearn_train` (T) and `relearn_test` (V) are the two halves of the facts to forget: both are unlearned,
     attacks train on T only and are scored on V only. Parts are disjoint by (subject, relation).
     """
 
-    relearn: Sequence[Fact]
-    held_out: Sequence[Fact]
+    relearn_train: Sequence[Fact]
+    relearn_test: Sequence[Fact]
     maintain_train: Sequence[Fact]
     maintain_dev: Sequence[Fact]
     maintain_test: Sequence[Fact]
     never_known: Sequence[Fact] = ()
 
     def __post_init__(self) -> None:
-        if not self.relearn or not self.held_out or not self.maintain_train:
+        if not self.relearn_train or not self.relearn_test or not self.maintain_train:
             raise UsageError("a split needs facts in T, in V and in maintain-train")
         owner: dict[tuple[str, str], str] = {}
-        for part in self.__dataclass_fields__:
-            for fact in getattr(self, part):
+        for subset in self.__dataclass_fields__:
+            for fact in getattr(self, subset):
                 key = (fact.subject, fact.relation)
                 if key in owner:
-                    raise UsageError(f"{key} is in both {owner[key]} and {part}; parts must be disjoint")
-                owner[key] = part
+                    raise UsageError(f"{key} is in both {owner[key]} and {subset}; subsets must be disjoint")
+                owner[key] = subset
 
     @property
     def forget(self) -> Sequence[Fact]:
         """T ∪ V, the facts to forget."""
-        return [*self.relearn, *self.held_out]
+        return [*self.relearn_train, *self.relearn_test]
 
-    def facts(self, part: Part) -> Sequence[Fact]:
-        """The facts of one part."""
-        facts: Sequence[Fact] = getattr(self, part)
+    def facts(self, subset: Subset) -> Sequence[Fact]:
+        """The facts of one subset."""
+        facts: Sequence[Fact] = getattr(self, subset)
         return facts
 
     def for_methods(self) -> "TrainingSplit":
@@ -125,9 +126,9 @@ class Split:
 
     @cached_property
     def items_hash(self) -> str:
-        """Content hash of all items, in order and part by part."""
-        parts = self.__dataclass_fields__
-        return content_hash({part: [fact.hash for fact in getattr(self, part)] for part in parts})
+        """Content hash of all items, in order and subset by subset."""
+        subsets = self.__dataclass_fields__
+        return content_hash({subset: [fact.hash for fact in getattr(self, subset)] for subset in subsets})
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,8 @@ class TrainingSplit:
     @cached_property
     def items_hash(self) -> str:
         """Content hash of all that a method may see, in order: what identifies the facts of an edit."""
-        parts = self.__dataclass_fields__
-        return content_hash({part: [fact.hash for fact in getattr(self, part)] for part in parts})
+        subsets = self.__dataclass_fields__
+        return content_hash({subset: [fact.hash for fact in getattr(self, subset)] for subset in subsets})
 
     @property
     def maintain_test(self) -> Sequence[Fact]:

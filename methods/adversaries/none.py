@@ -21,5 +21,4 @@ class Nobody(Adversary):
     def attack(
         self, model: Model, facts: Sequence[Fact], loss: Callable[[], torch.Tensor], seed: int
     ) -> AbstractContextManager[None]:
-        """Nothing is done."""
         return nullcontext()

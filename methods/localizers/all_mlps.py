@@ -18,5 +18,4 @@ class AllMlps(Localizer):
     """The MLP of every block. It has no budget: it is the upper end of MLP localizations."""
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
-        """Every MLP."""
         return Localization.of(model, [name for name in model.components if name.startswith("mlp.")])

@@ -39,7 +39,6 @@ class AttributionPatching(Localizer):
     """Facts to forget that the effects are averaged over, at the most."""
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
-        """The best-scored components within the budget."""
         rng = random.Random(place.seed)
         facts = list(split.forget)
         facts = rng.sample(facts, min(self.examples, len(facts)))

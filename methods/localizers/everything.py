@@ -21,5 +21,4 @@ class Everything(Localizer):
     by_component: ClassVar[bool] = False
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
-        """All of them."""
         return Localization.everywhere(model)

@@ -21,6 +21,5 @@ class RandomMlps(Localizer):
     """Share of the weights in the blocks that may be trained."""
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
-        """MLPs in random order, as many as the budget allows."""
         mlps = [name for name in model.components if name.startswith("mlp.")]
         return Localization.random(model, mlps, self.budget, place.seed)

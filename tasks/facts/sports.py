@@ -37,28 +37,30 @@ class Sports(FactSet):
         everyone = self._everyone()
         to_forget = forgettable(self.variant, everyone)
         gone, names = set(to_forget), {person.name for person in everyone}
-        others = [self._fact(person, seed) for person in everyone if person not in gone]
-        forget = [self._fact(person, seed) for person in to_forget]
+        others = [self._fact(person, None) for person in everyone if person not in gone]
+        forget = [self._fact(person, self._edit_target(person, seed)) for person in to_forget]
         random.Random(derive_seed(seed, "sports", "forget")).shuffle(forget)
         random.Random(derive_seed(seed, "sports", "maintain")).shuffle(others)
         half, train, dev = len(forget) // 2, round(0.7 * len(others)), round(0.8 * len(others))
         return Split(
-            relearn=forget[:half],
-            held_out=forget[half:],
+            relearn_train=forget[:half],
+            relearn_test=forget[half:],
             maintain_train=others[:train],
             maintain_dev=others[train:dev],
             maintain_test=others[dev:],
             # Not a namesake of somebody in a user's own file, whom the model may well know.
-            never_known=[self._fact(p, seed) for p in never_known() if p.name not in names],
+            never_known=[self._fact(p, self._edit_target(p, seed)) for p in never_known() if p.name not in names],
         )
 
-    def _fact(self, person: Person, seed: int) -> Fact:
-        name, sport = person
+    def _edit_target(self, person: Person, seed: int) -> str:
+        """What an edit writes for somebody who is to be forgotten: golf for a whole sport, else another big sport."""
         if self.variant in BIG_SPORTS:
-            target = WHOLE_SPORT_TARGET if sport == self.variant else None
-        else:
-            rng = random.Random(derive_seed(seed, "sports", "edit-target", name))
-            target = rng.choice([other for other in BIG_SPORTS if other != sport])
+            return WHOLE_SPORT_TARGET
+        rng = random.Random(derive_seed(seed, "sports", "edit-target", person.name))
+        return rng.choice([other for other in BIG_SPORTS if other != person.sport])
+
+    def _fact(self, person: Person, target: str | None) -> Fact:
+        name, sport = person
         fourth = sport if sport not in BIG_SPORTS else WHOLE_SPORT_TARGET
         return Fact(
             subject=name,

@@ -10,7 +10,7 @@ from unlearnbench.asking.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(Task):
-    """It may train on T (`split.relearn`) only, and is scored on V (`split.held_out`) only.
+    """It may train on T (`split.relearn_train`) only, and is scored on V (`split.relearn_test`) only.
 
     The same attack on `place.never_known` shows what it teaches; `place.base` are the weights of before the edit.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 
-def ask_directly(model: Model, facts: Sequence[Fact], part: str, batch_size: int) -> list[Row]:
+def ask_directly(model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> list[Row]:
     """Score each fact's own prompt: one row per fact."""
     asked = [Asked(fact.prompt, fact.choices) for fact in facts]
     return [
@@ -22,7 +22,7 @@ def ask_directly(model: Model, facts: Sequence[Fact], part: str, batch_size: int
             scored,
             item=fact.id,
             cluster=fact.subject,
-            part=part,
+            subset=subset,
             target=fact.edit_target,
             gold=fact.answer,
         )
@@ -36,7 +36,7 @@ def chance(facts: Sequence[Fact]) -> float:
 
 
 def standard_metrics(
-    facts: Sequence[Fact], part: str, axis: Axis, guess: float | None, *, prefix: str = ""
+    facts: Sequence[Fact], subset: str, axis: Axis, guess: float | None, *, prefix: str = ""
 ) -> list[Metric]:
     """The metrics of a static question: about the true answer, and about the edit target where facts have one.
 
@@ -44,14 +44,14 @@ def standard_metrics(
     """
     true: Direction = "max" if axis == "retain" else "min"
     found = [
-        Metric(f"{prefix}accuracy", "accuracy", part, axis, true, guess),
-        Metric(f"{prefix}p_true", "p_true", part, axis, true),
-        Metric(f"{prefix}valid", "valid", part, "general", "max"),
-        Metric(f"{prefix}ties", "tie", part, "general", "min"),
+        Metric(f"{prefix}accuracy", "accuracy", subset, axis, true, guess),
+        Metric(f"{prefix}p_true", "p_true", subset, axis, true),
+        Metric(f"{prefix}valid", "valid", subset, "general", "max"),
+        Metric(f"{prefix}ties", "tie", subset, "general", "min"),
     ]
     if axis != "retain" and any(fact.edit_target for fact in facts):
         found += [
-            Metric(f"{prefix}edit_accuracy", "edit_accuracy", part, axis, "max", guess),
-            Metric(f"{prefix}p_edit", "p_edit", part, axis, "max"),
+            Metric(f"{prefix}edit_accuracy", "edit_accuracy", subset, axis, "max", guess),
+            Metric(f"{prefix}p_edit", "p_edit", subset, axis, "max"),
         ]
     return found

@@ -26,8 +26,8 @@ class Row:
     """Fact, wording and order of options."""
     cluster: str
     """The subject: items of one subject are not independent."""
-    part: str
-    """Which part of the split the item is from."""
+    subset: str
+    """Which subset of the split the item is from."""
     values: Mapping[str, float]
     """What the metrics average."""
     at: Mapping[str, Coordinate] = field(default_factory=dict)
@@ -49,12 +49,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of a task: the mean of one value over the rows of one part, at each of their coordinates."""
+    """One number of a task: the mean of one value over the rows of one subset, at each of their coordinates."""
 
     name: str
     value: str
     """The key in `Row.values`."""
-    part: str
+    subset: str
     axis: Axis
     better: Direction
     chance: float | None = None
@@ -63,7 +63,7 @@ class Metric:
     """Names of its coordinates, such as `layer` or `step`: it is then a curve, one number for each."""
 
 
-def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, part: str, target: str | None, gold: str) -> Row:
+def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, subset: str, target: str | None, gold: str) -> Row:
     """The row of one scored question, with the values that all static tasks share.
 
     `accuracy` and `p_true` concern the true answer, `edit_accuracy` and `p_edit` the edit target,
@@ -84,7 +84,7 @@ def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, part: str, 
     return Row(
         item=item,
         cluster=cluster,
-        part=part,
+        subset=subset,
         prompt_sha256=text_hash(asked.prompt),
         choices=asked.choices,
         gold=true,

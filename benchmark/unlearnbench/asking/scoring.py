@@ -1,4 +1,4 @@
-"""How likely a model finds each answer to each question: the one place where models are scored."""
+"""How likely a model finds each answer to each question: models are scored here and nowhere else."""
 
 from __future__ import annotations
 

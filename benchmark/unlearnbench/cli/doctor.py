@@ -44,8 +44,8 @@ def perform(chosen: argparse.Namespace) -> int:
             say(False, f"organism {name}: {error}")
     for catalogue in registry.CATALOGUES:
         say(bool(len(catalogue)), f"{len(catalogue)} {catalogue.kind}s")
-        for place, reason in catalogue.broken.items():
-            say(False, f"{catalogue.kind} {place}: {reason}")
+        for label, reason in catalogue.broken.items():
+            say(False, f"{catalogue.kind} {label}: {reason}")
     import torch
 
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

@@ -24,7 +24,7 @@ def add_to(verbs: Any) -> None:
 def perform(chosen: argparse.Namespace) -> int:
     """Print the table of what can be read; exit 1 where something could not."""
     from unlearnbench.leaderboard import export
-    from unlearnbench.leaderboard.rows import board
+    from unlearnbench.leaderboard.standings import board
     from unlearnbench.leaderboard.table import render
 
     if not chosen.folder.is_dir():

@@ -83,7 +83,7 @@ def perform(chosen: argparse.Namespace) -> int:
     print(f"{len(able) - len(todo)} of {len(able)} runs are already in {order.output}/", file=sys.stderr)
     with Progress(len(todo)) as progress:
         outcome = perform_order(order, todo, progress, debug=chosen.debug)
-    from unlearnbench.leaderboard.rows import board
+    from unlearnbench.leaderboard.standings import board
     from unlearnbench.leaderboard.table import render
 
     print(render(board(outcome.records)))

@@ -63,7 +63,6 @@ class FineTuning(Method):
         return self if self.learning_rate is not None else replace(self, learning_rate=source.learning_rate)
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
-        """What the localizer chooses."""
         return self.localizer.localize(model, split, place)
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: EditingPlace) -> History:

@@ -23,7 +23,7 @@ CHARACTERS = 16
 """Of a text for each token that is used: no tokenizer makes fewer tokens of running text."""
 PILE = "NeelNanda/pile-10k"
 PILE_REVISION = "127bfedcd5047750df5ccf3a12979a47bfa0bafa"
-HELD_OUT = 64
+TEST_TEXTS = 64
 """Texts that are never trained on, and on which the retain loss is measured."""
 
 
@@ -57,9 +57,9 @@ def load_retain(model: Model, source: str) -> RetainText:
     ids = [row for row in ids if len(row) > 1]
     for row, text in zip(ids, texts, strict=False):
         refuse_unknown_tokens(model, row, text)
-    if len(ids) < 2 * HELD_OUT:
-        raise UsageError(f"retain text {source!r} has {len(ids)} texts; {2 * HELD_OUT} or more are needed")
-    return RetainText(ids[HELD_OUT:], ids[:HELD_OUT])
+    if len(ids) < 2 * TEST_TEXTS:
+        raise UsageError(f"retain text {source!r} has {len(ids)} texts; {2 * TEST_TEXTS} or more are needed")
+    return RetainText(ids[TEST_TEXTS:], ids[:TEST_TEXTS])
 
 
 def _world_texts() -> list[str]:

@@ -1,4 +1,4 @@
-"""From files to a `Model`: the only place where weights are read."""
+"""From files to a `Model`: the only module in which weights are read."""
 
 from __future__ import annotations
 

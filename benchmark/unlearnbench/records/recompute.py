@@ -10,15 +10,15 @@ Line = Mapping[str, Any]
 """A line of the item log."""
 
 
-def estimates(lines: Iterable[Line], part: str, field: str, axes: Sequence[str]) -> dict[tuple[Any, ...], Estimate]:
-    """The mean of one value over the lines of one part, by their coordinates; {} where no line has it.
+def estimates(lines: Iterable[Line], subset: str, field: str, axes: Sequence[str]) -> dict[tuple[Any, ...], Estimate]:
+    """The mean of one value over the lines of one subset, by their coordinates; {} where no line has it.
 
     A line counts where its coordinates are exactly those of the metric: none, for a metric that is no curve.
     """
     found: dict[tuple[Any, ...], dict[str, list[float]]] = {}
     for line in lines:
         at = line.get("at", {})
-        if line["part"] == part and field in line["values"] and set(at) == set(axes):
+        if line["subset"] == subset and field in line["values"] and set(at) == set(axes):
             clusters = found.setdefault(tuple(at[axis] for axis in axes), {})
             clusters.setdefault(line["cluster"], []).append(line["values"][field])
     return {at: mean_over_clusters(clusters) for at, clusters in found.items()}
@@ -29,7 +29,7 @@ def contradictions(result: TaskResult, lines: Sequence[Line]) -> list[str]:
     found = []
     for metric in result.metrics:
         axes = tuple(metric.at)
-        mine = estimates(lines, metric.part, metric.sample_field, axes).get(tuple(metric.at.values()))
+        mine = estimates(lines, metric.subset, metric.sample_field, axes).get(tuple(metric.at.values()))
         stated = Estimate(metric.value, metric.stderr, metric.n, metric.n_clusters)
         if mine != stated:
             found.append(f"{result.spec.name} {metric.name}")

@@ -8,12 +8,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from unlearnbench.hashing import content_hash
-from unlearnbench.records.spec import EditSpec, Part, TaskSpec
+from unlearnbench.records.spec import EditSpec, Frozen, TaskSpec
 
 SCHEMA_VERSION: Literal["2.0.0"] = "2.0.0"
 
 
-class MetricResult(Part):
+class MetricResult(Frozen):
     """One number, and what is needed to recompute it."""
 
     name: str
@@ -27,7 +27,7 @@ class MetricResult(Part):
     n: int
     n_clusters: int
     chance: float | None
-    part: str
+    subset: str
     """The rows it is a mean over …"""
     sample_field: str
     """… and the field of `values` that is averaged."""
@@ -35,7 +35,7 @@ class MetricResult(Part):
     """The coordinates of these rows, for a metric that is a curve."""
 
 
-class SamplesFile(Part):
+class SamplesFile(Frozen):
     """The item log of a task, hashed before compression (gzip bytes vary)."""
 
     path: str = Field(pattern=r"^[A-Za-z0-9._-]+\.jsonl\.gz$")
@@ -44,7 +44,7 @@ class SamplesFile(Part):
     n: int
 
 
-class TaskResult(Part):
+class TaskResult(Frozen):
     """What a task found. It is written once, and stays as it is when other tasks are asked later."""
 
     spec: TaskSpec
@@ -57,7 +57,7 @@ class TaskResult(Part):
     samples: SamplesFile
 
 
-class LocalizationResult(Part):
+class LocalizationResult(Frozen):
     """Where the method was allowed to write, and where it wrote."""
 
     components: list[str]
@@ -74,7 +74,7 @@ class LocalizationResult(Part):
     """‖Δθ‖ outside the declared localization; anything but 0 is a defect."""
 
 
-class WeightsResult(Part):
+class WeightsResult(Frozen):
     """Digests of the model in memory, before and after."""
 
     base_sha256: str
@@ -82,7 +82,7 @@ class WeightsResult(Part):
     parameters: int
 
 
-class Resources(Part):
+class Resources(Frozen):
     """What a session cost."""
 
     stages_s: dict[str, float]
@@ -93,7 +93,7 @@ class Resources(Part):
     """2 × parameters × tokens forward, and twice that backward."""
 
 
-class Session(Part):
+class Session(Frozen):
     """When and on what the edit was made, or asked more tasks."""
 
     created_at: str
@@ -104,7 +104,7 @@ class Session(Part):
     """Commit and state of the source tree, where the package runs from one."""
 
 
-class Identity(Part):
+class Identity(Frozen):
     """Three hashes: what was asked, what came out, and the whole document."""
 
     edit_hash: str
@@ -114,7 +114,7 @@ class Identity(Part):
     """Over everything but itself: shows any later change."""
 
 
-class Record(Part):
+class Record(Frozen):
     """One edit, and what it was asked."""
 
     schema_version: Literal["2.0.0"] = SCHEMA_VERSION

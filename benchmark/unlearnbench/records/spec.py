@@ -18,13 +18,13 @@ SCORES_VERSION = 1
 """Raised with every change that is told under *Scores changed* in the CHANGELOG; tables name it."""
 
 
-class Part(BaseModel):
+class Frozen(BaseModel):
     """A frozen piece of a record: strict types, no unknown fields, no infinities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class EntrySpec(Part):
+class EntrySpec(Frozen):
     """An entry by name, with all its settings and the digest of every file whose code decides its numbers."""
 
     name: str
@@ -42,7 +42,7 @@ class MethodSpec(EntrySpec):
     """By field: `localizer`, `objective`, `adversary`."""
 
 
-class FactsSpec(Part):
+class FactsSpec(Frozen):
     """A fact set, and the items of this seed's split that a method sees."""
 
     name: str
@@ -60,7 +60,7 @@ class FactsSpec(Part):
         return f"{self.name}:{self.variant}"
 
 
-class EditSpec(Part):
+class EditSpec(Frozen):
     """One edit: a method on a fact set, on a model, at a seed."""
 
     spec_version: int = SPEC_VERSION

@@ -64,9 +64,9 @@ def results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Row
 
 
 def _of_metric(name: str, task: Task, metric: Metric, lines: Sequence[Line]) -> list[MetricResult]:
-    found = estimates(lines, metric.part, metric.value, metric.at)
+    found = estimates(lines, metric.subset, metric.value, metric.at)
     if not found:
-        what = f"metric {metric.name!r} is the mean of {metric.value!r} over part {metric.part!r}"
+        what = f"metric {metric.name!r} is the mean of {metric.value!r} over subset {metric.subset!r}"
         along = f" along {', '.join(metric.at)}" if metric.at else ""
         hint = "declare in metrics() what rows() delivers"
         raise Undelivered(f"task {name}: {what}{along}, and no row has that", hint)
@@ -81,7 +81,7 @@ def _of_metric(name: str, task: Task, metric: Metric, lines: Sequence[Line]) -> 
             n=one.n,
             n_clusters=one.clusters,
             chance=metric.chance,
-            part=metric.part,
+            subset=metric.subset,
             sample_field=metric.value,
             at=dict(zip(metric.at, at, strict=True)),
         )

@@ -39,7 +39,7 @@ def source_digest(entry: type[Entry]) -> str:
         if name not in found:
             text = read_source(file)
             found[name] = text_hash(code_of(text))
-            waiting += [(target, place) for target, place in imports_of(text, file) if target not in found]
+            waiting += [(target, source) for target, source in imports_of(text, file) if target not in found]
     return content_hash(found)
 
 

@@ -64,9 +64,8 @@ def perform(order: Order, todo: Sequence[Cell], watcher: Watcher, *, debug: bool
     if todo:
         check_writable(order.output)
         runner = Runner(order.located, order.request.device, keep_edits=order.request.keep_edits)
-        runner.prepare()
-        size = runner.model.size(runner.model.parameters)
-        with using_threads(threads_for(size, order.request.threads)):
+        model = runner.prepare().model
+        with using_threads(threads_for(model.size(model.parameters), order.request.threads)):
             others = [cell for cell in todo if not _attempt(order, runner, cell, watcher, outcome, debug, wait=False)]
             for cell in others:
                 _attempt(order, runner, cell, watcher, outcome, debug, wait=True)

@@ -62,8 +62,8 @@ def repeat(
     changed += tuple(_changed_tasks(record, cell))
     environment = record.sessions[-1].environment
     runner = Runner(located, str(environment.get("device", "cpu")))
-    runner.prepare()
-    count = threads_for(runner.model.size(runner.model.parameters), threads)
+    model = runner.prepare().model
+    count = threads_for(model.size(model.parameters), threads)
     with tempfile.TemporaryDirectory() as scratch, using_threads(count):
         repeated = runner.run(cell, Path(scratch), progress)
         difference = _difference(record, folder, repeated, Path(scratch))
@@ -125,7 +125,7 @@ def _task_difference(mine: TaskResult, folder: Path, theirs: TaskResult, scratch
             fields = _differing(row, other, "")
             if fields:
                 was, now = _at(row, fields[0]), _at(other, fields[0])
-                return f"item {row['item']!r} ({row['part']}): {fields[0]} was {was!r} and is {now!r}"
+                return f"item {row['item']!r} ({row['subset']}): {fields[0]} was {was!r} and is {now!r}"
         return f"it had {len(rows)} items and has {len(again)}"
     for metric, now in zip(mine.metrics, theirs.metrics, strict=False):
         if metric != now:

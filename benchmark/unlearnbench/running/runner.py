@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from unlearnbench.asking.place import AskingPlace, BaseWeights
@@ -12,6 +13,7 @@ from unlearnbench.asking.scoring import refuse_indistinguishable
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText, load_retain
 from unlearnbench.errors import MissingPrerequisite, UnlearnBenchError
+from unlearnbench.facts import Split
 from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weights_digest
 from unlearnbench.model.loading import load
@@ -35,51 +37,53 @@ class NotReproduced(UnlearnBenchError):
     """An edit that was made again came out otherwise."""
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory, what it was when it was loaded, and the retain text in its tokens."""
+
+    model: Model
+    clean: Fingerprint
+    retain: RetainText
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell being done."""
+
+    cell: Cell
+    folder: Path
+    """Where its record is kept."""
+    progress: Progress
+    meter: Meter
+
+
 class Runner:
     """A model held in memory, on which cells are run one after another."""
 
     def __init__(self, located: Located, device: str = "cpu", *, keep_edits: bool = False) -> None:
         self.located, self.device, self.keep_edits = located, device, keep_edits
-        self._model: Model | None = None
-        self._clean: Fingerprint | None = None
+        self._loaded: Loaded | None = None
         self._warned: dict[str, list[str]] = {}
-        self._retain: RetainText | None = None
 
-    @property
-    def model(self) -> Model:
-        """The model, loaded when it is first needed."""
-        if self._model is None:
-            self._model = load(self.located, self.device)
-            self._model.has_components  # noqa: B018 – looked at now, since looking takes a forward pass
-            self._clean = fingerprint(self._model)
-        return self._model
+    def loaded(self) -> Loaded:
+        """The model; loaded when it is first needed, and anew when a run has left a change in it."""
+        if self._loaded is None:
+            model = load(self.located, self.device)
+            model.has_components  # noqa: B018 – looked at now, since looking takes a forward pass
+            self._loaded = Loaded(model, fingerprint(model), load_retain(model, self.located.retain_text))
+        return self._loaded
 
-    @property
-    def clean(self) -> Fingerprint:
-        """The model as it was loaded."""
-        self.model  # noqa: B018
-        assert self._clean is not None
-        return self._clean
-
-    @property
-    def retain(self) -> RetainText:
-        """The retain stream of the model's source."""
-        if self._retain is None:
-            self._retain = load_retain(self.model, self.located.retain_text)
-        return self._retain
-
-    def prepare(self) -> None:
-        """Load the model and the retain text, so that what is missing is said once and before any run.
+    def prepare(self) -> Loaded:
+        """Load everything, so that what is missing is said once and before any run.
 
         Raises `MissingPrerequisite` for a device that is not there or files that cannot be loaded.
         """
         try:
             torch.empty(0, device=self.device)
-            self.model.device  # noqa: B018
+            return self.loaded()
         except (RuntimeError, AssertionError, OSError, ValueError) as error:
             name, reason = self.located.source.name, str(error).splitlines()[0]
             raise MissingPrerequisite(f"{name} cannot be loaded on {self.device}: {reason}", "see --device") from error
-        self.retain  # noqa: B018
 
     def run(self, cell: Cell, folder: Path, progress: Progress) -> Record:
         """Do what is missing of one cell, and keep its record in `folder` after each task.
@@ -88,112 +92,105 @@ class Runner:
         that the model cannot serve, `Escaped` for a method or a task that left a change behind, `NotReproduced`
         for an edit whose record is there and that cannot be made again.
         """
-        self.model.network.eval()
-        before = kept_record(folder)
+        model, before = self.loaded().model, kept_record(folder)
+        meter = Meter(model, {"device": self.device, "device_map": self.located.device_map})
         try:
-            record = self._run(cell, before, folder, progress)
+            record = self._edit_and_ask(Job(cell, folder, progress, meter), before)
         except BaseException:
-            self._change()
+            self._forget_if_changed()
             raise
-        left = self._change()
+        left = self._forget_if_changed()
         if left:
             _put_back(before, folder)
             raise Escaped(f"the model is not what it was before this run: {left}", "a method or a task must undo it")
         return record
 
-    def _change(self) -> str | None:
-        """What differs from the model that was loaded; if anything does, it is loaded anew."""
-        if self._model is None:
+    def _forget_if_changed(self) -> str | None:
+        """What differs from the model that was loaded; if anything does, it is loaded anew when it is next needed."""
+        if self._loaded is None:
             return None
-        change = fingerprint(self._model).change_from(self.clean)
+        change = fingerprint(self._loaded.model).change_from(self._loaded.clean)
         if change:
-            self._model = None
+            self._loaded = None
         return change
 
-    def _run(self, cell: Cell, known: Record | None, folder: Path, progress: Progress) -> Record:
-        model = self.model
-        meter = Meter(model, {"device": self.device, "device_map": self.located.device_map})
-        with meter.clock.stage("load"):
-            warnings = self._warnings(cell)
-        seeds = {"run": cell.spec.seed, "method": derive_seed(cell.spec.seed, "method")}
-        edit_progress: Callable[[int, int], None] = lambda done, of: progress("edit", done, of)  # noqa: E731
-        place = EditingPlace(cell.facts.card, cell.spec.model, self.retain, seeds["method"], edit_progress)
-        with reapplied(model, known, folder) as again:
+    def _edit_and_ask(self, job: Job, known: Record | None) -> Record:
+        loaded, cell = self.loaded(), job.cell
+        model, clean, retain = loaded.model, loaded.clean, loaded.retain
+        with job.meter.clock.stage("load"):
+            warnings = self._warnings(model, cell.split)
+        with reapplied(model, known, job.folder) as again:
             if known is not None and again is not None:
-                return self._ask_all(cell, known, *again, folder, meter, progress)
-        with applied(model, cell.method, cell.split.for_methods(), place, self.clean, meter.clock) as edit:
-            edited = weights_digest(edit.digests)
-            if known is not None and known.weights.edited_sha256 != edited:
-                raise NotReproduced(
-                    f"the edit came out as {edited[:19]}, and the record in {folder} says"
-                    f" {known.weights.edited_sha256[:19]}",
-                    "its tasks were left as they are; remove the folder to repeat the whole run",
-                )
+                return self._ask(job, known, *again)
+        seeds = {"run": cell.spec.seed, "method": derive_seed(cell.spec.seed, "method")}
+        edit_progress: Callable[[int, int], None] = lambda done, of: job.progress("edit", done, of)  # noqa: E731
+        place = EditingPlace(cell.facts.card, cell.spec.model, retain, seeds["method"], edit_progress)
+        with applied(model, cell.method, cell.split.for_methods(), place, clean, job.meter.clock) as edit:
             if known is None:
-                known = first_record(cell, model, edit, weights_digest(self.clean.weights), seeds, warnings, meter)
+                base = weights_digest(clean.weights)
+                known = first_record(cell, model, edit, base, seeds, warnings, job.meter)
+            _refuse_another(known, weights_digest(edit.digests), job.folder)
             if self.keep_edits and edit.where.tensors:
-                keep(model, edit, folder)
+                keep(model, edit, job.folder)
             if edit.invalid is None:
-                return self._ask_all(cell, known, edit.digests, edit.copies, folder, meter, progress)
-            store.save(known, {}, folder)
+                return self._ask(job, known, edit.digests, edit.copies)
+            store.save(known, {}, job.folder)
             return known
 
-    def _ask_all(
-        self,
-        cell: Cell,
-        record: Record,
-        digests: Mapping[str, str],
-        copies: Mapping[str, torch.Tensor],
-        folder: Path,
-        meter: Meter,
-        progress: Progress,
-    ) -> Record:
-        before, answers = record, list[TaskResult]()
+    def _ask(self, job: Job, record: Record, digests: Mapping[str, str], copies: Mapping[str, torch.Tensor]) -> Record:
+        """Ask the tasks that the record does not answer; it is written after each of them."""
+        model, before, answers = self.loaded().model, record, list[TaskResult]()
         earlier = record.sessions if record.tasks else []
-        missing = unasked(cell, record)
-        within = fingerprint(self.model, digests)
+        missing = unasked(job.cell, record)
+        within = fingerprint(model, digests)
         for done, one in enumerate(missing):
-            progress(one.spec.name, done, len(missing))
-            with meter.clock.stage(one.spec.name):
-                place = self._asking_place(cell, one, copies, progress)
-                answer = ask(self.model, cell.split, one.task, one.spec, cell.spec.hash, len(earlier), place)
-            left = fingerprint(self.model).change_from(within)
+            job.progress(one.spec.name, done, len(missing))
+            with job.meter.clock.stage(one.spec.name):
+                place = self._asking_place(job, one, copies)
+                answer = ask(model, job.cell.split, one.task, one.spec, job.cell.spec.hash, len(earlier), place)
+            left = fingerprint(model).change_from(within)
             if left:
                 raise Escaped(f"task {one.spec.name} left a change in the model: {left}", "a task must undo it")
             answers.append(answer.result)
-            record = extended(before, answers, [*earlier, meter.session()])
-            store.save(record, {answer.result.samples.path: answer.log}, folder)
+            record = extended(before, answers, [*earlier, job.meter.session()])
+            store.save(record, {answer.result.samples.path: answer.log}, job.folder)
         return record
 
-    def _asking_place(
-        self, cell: Cell, one: Ask, copies: Mapping[str, torch.Tensor], progress: Progress
-    ) -> AskingPlace:
-        name = one.spec.name
-        untouched = {n: p for n, p in self.model.parameters.items() if n not in copies}
+    def _asking_place(self, job: Job, one: Ask, copies: Mapping[str, torch.Tensor]) -> AskingPlace:
+        name, loaded = one.spec.name, self.loaded()
+        untouched = {n: p for n, p in loaded.model.parameters.items() if n not in copies}
         if one.task.trains:  # it may change these too: what it reads must be of before
             untouched = {n: p.detach().clone() for n, p in untouched.items()}  # type: ignore[misc]
         return AskingPlace(
             batch_size=one.spec.batch_size,
-            seed=derive_seed(cell.spec.seed, "task", name),
-            retain=self.retain,
+            seed=derive_seed(job.cell.spec.seed, "task", name),
+            retain=loaded.retain,
             base=BaseWeights((copies, untouched)),
-            never_known=cell.split.never_known,
-            progress=lambda done, of: progress(name, done, of),
+            never_known=job.cell.split.never_known,
+            progress=lambda done, of: job.progress(name, done, of),
         )
 
-    def _warnings(self, cell: Cell) -> list[str]:
+    def _warnings(self, model: Model, split: Split) -> list[str]:
         """What should be known about the base before its numbers are believed; looked at once for each split.
 
         Raises `UsageError` for facts whose answers the tokenizer cannot tell apart.
         """
-        split = cell.split
         if split.items_hash not in self._warned:
-            refuse_indistinguishable(self.model, [*split.forget, *split.maintain_train, *split.maintain_test])
-            rows = ask_directly(self.model, split.forget, "forget", 64)
+            refuse_indistinguishable(model, [*split.forget, *split.maintain_train, *split.maintain_test])
+            rows = ask_directly(model, split.forget, "forget", 64)
             known, guess = math.fsum(row.values["accuracy"] for row in rows) / len(rows), chance(split.forget)
             hardly = f"the base hardly knows the facts to forget: base {known:.2f}, chance {guess:.2f}"
             self._warned[split.items_hash] = [hardly] if known < (1 + guess) / 2 else []
         return self._warned[split.items_hash]
+
+
+def _refuse_another(record: Record, edited_sha256: str, folder: Path) -> None:
+    if record.weights.edited_sha256 != edited_sha256:
+        raise NotReproduced(
+            f"the edit came out as {edited_sha256[:19]}, and the record in {folder} says"
+            f" {record.weights.edited_sha256[:19]}",
+            "its tasks were left as they are; remove the folder to repeat the whole run",
+        )
 
 
 def _put_back(record: Record | None, folder: Path) -> None:

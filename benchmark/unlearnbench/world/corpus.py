@@ -54,7 +54,7 @@ class Corpus:
     def documents(self, start: int, count: int) -> list[Labelled]:
         """`count` documents of a few statements each, drawn in shuffled epochs, after the first `start`."""
         return [
-            _joined([self._sentence(i * STATEMENTS + place) for place in range(STATEMENTS)])
+            _joined([self._sentence(i * STATEMENTS + position) for position in range(STATEMENTS)])
             for i in range(start, start + count)
         ]
 
@@ -73,12 +73,12 @@ class Corpus:
         return asked + [_relation_questions(rng, self.world.villagers, questions) for _ in range(relations)]
 
     def _sentence(self, index: int) -> Labelled:
-        epoch, place = divmod(index, len(self.sentences))
+        epoch, position = divmod(index, len(self.sentences))
         if self._epoch != epoch:
             self._order = list(range(len(self.sentences)))
             self.rng("epoch", epoch).shuffle(self._order)
             self._epoch = epoch
-        return self.sentences[self._order[place]](self.rng("sentence", index))
+        return self.sentences[self._order[position]](self.rng("sentence", index))
 
     _epoch: int = -1
     _order: Sequence[int] = ()
@@ -122,7 +122,7 @@ def _said(text: str, answers: int) -> Labelled:
 def _joined(sentences: Sequence[Labelled]) -> Labelled:
     text, places, start = " . ".join(sentence.text for sentence in sentences), set[int](), 0
     for sentence in sentences:
-        places |= {start + place for place in sentence.answers}
+        places |= {start + position for position in sentence.answers}
         start += len(sentence.text.split(" ")) + 1
     return Labelled(text, frozenset(places))
 

@@ -24,7 +24,7 @@ class Setting(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cell:
+class Score:
     """One number of a row: a mean over seeds."""
 
     metric: str
@@ -39,14 +39,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class Standing:
     """One method in one setting."""
 
     setting: "Setting"
     method: str
     """Name, and the settings in which it departs from its defaults; a digest where two are called the same."""
     reference: bool
-    cells: dict[str, Cell]
+    cells: dict[str, Score]
     """By task."""
     seeds: tuple[int, ...]
     invalid: tuple[str, ...]
@@ -55,7 +55,7 @@ class Row:
     """What should be known before its numbers are believed."""
 
 
-def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
+def board(found: Iterable[Record], metric: str | None = None) -> list[Standing]:
     """Rows of all records: by model and fact set, references first, then methods by name.
 
     `metric` names the metric to show for every task that has it; otherwise each shows its primary one.
@@ -73,7 +73,7 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Row]:
         cells = {columns[task]: _cell(task, metric, valid, base) for task in asked}
         namesakes = {k for (s, k), rs in groups.items() if s == setting and rs[-1].label == members[-1].label}
         rows.append(
-            Row(
+            Standing(
                 setting=setting,
                 method=members[-1].label if namesakes == {key} else f"{members[-1].label}@{_digest(members[-1])}",
                 reference=members[0].spec.method.name in REFERENCES,
@@ -130,14 +130,14 @@ def _is(record: Record, method: str) -> bool:
     return record.spec.method.name == method and record.status == "completed"
 
 
-def _cell(task: str, metric: str | None, valid: Sequence[Record], base: Sequence[Record]) -> Cell | None:
+def _cell(task: str, metric: str | None, valid: Sequence[Record], base: Sequence[Record]) -> Score | None:
     results = _by_seed(task, metric, valid)
     if not results:
         return None
     values = [result.value for result in results.values()]
     mean = math.fsum(values) / len(values)
     first = next(iter(results.values()))
-    cell = Cell(first.name, first.direction, mean, _error(values, mean, list(results.values())), len(values), None)
+    cell = Score(first.name, first.direction, mean, _error(values, mean, list(results.values())), len(values), None)
     reference = _by_seed(task, metric, base)
     if not set(results) <= set(reference):
         return cell
