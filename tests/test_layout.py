@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -244,7 +245,44 @@ def test_constraints_pin_versions_that_every_machine_can_get() -> None:
     assert [pin for pin in pins if pin.count("==") != 1] == []
 
 
-def test_half_of_the_source_files_are_shorter_than_a_hundred_lines() -> None:
-    lengths = [len(ROOT.joinpath(path).read_text(encoding="utf-8").splitlines()) for path in project_files()]
+def test_rooms_are_small() -> None:
+    lengths = {path: len(ROOT.joinpath(path).read_text(encoding="utf-8").splitlines()) for path in project_files()}
 
-    assert statistics.median(lengths) < 100
+    assert statistics.median(lengths.values()) <= 80
+    assert {path: length for path, length in lengths.items() if length > 300} == {}
+
+
+@pytest.mark.parametrize("path", project_files())
+def test_no_function_is_longer_than_fifty_lines(path: str) -> None:
+    functions = [n for n in ast.walk(ast.parse(ROOT.joinpath(path).read_text(encoding="utf-8"))) if is_function(n)]
+
+    assert [(f.name, lines) for f in functions if (lines := (f.end_lineno or 0) - f.lineno + 1) > 50] == []
+
+
+def is_function(node: ast.AST) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Whether a node defines a function."""
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+@pytest.mark.parametrize("words", [["ls", "methods"], ["ls", "objectives", "--settings"], ["ls", "tasks"]])
+def test_listing_loads_no_torch(words: list[str], tmp_path: Path) -> None:
+    code = f"import sys; from unlearnbench.cli import main; main({words}); print('heavy:', 'torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "benchmark")}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
+
+    assert done.stdout.splitlines()[-1] == "heavy: False"
+
+
+def test_planning_loads_no_torch(tmp_path: Path) -> None:
+    words = "run --suite demo --dry_run".split()
+    code = f"import sys; from unlearnbench.cli import main; main({words}); print('heavy:', 'torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "benchmark")}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
+
+    assert done.stdout.splitlines()[-1] == "heavy: False"
