@@ -30,8 +30,8 @@ def perform(chosen: argparse.Namespace) -> int:
     if not chosen.folder.is_dir():
         raise UsageError(f"there is no results folder {chosen.folder}", "run something first, or name the folder")
     found, bad = _read(chosen.folder)
-    for folder, error in bad:
-        print(f"left out: {folder}: {error}", file=sys.stderr)
+    for error in bad:
+        print(f"left out: {error}", file=sys.stderr)
     if not found:
         hint = "run something first, or name the folder; `run` repeats what cannot be read"
         raise UsageError(f"there is no record below {chosen.folder} that can be read", hint)
@@ -50,13 +50,13 @@ def perform(chosen: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _read(folder: Path) -> tuple[list[Record], list[tuple[Path, UnlearnBenchError]]]:
+def _read(folder: Path) -> tuple[list[Record], list[UnlearnBenchError]]:
     """The records whose hashes match and whose metrics follow from their item logs, and what is wrong with others."""
-    found, bad = list[Record](), list[tuple[Path, UnlearnBenchError]]()
+    found, bad = list[Record](), list[UnlearnBenchError]()
     paths = store.result_files(folder)
     for path in tqdm(paths, unit="record", disable=len(paths) < 50 or not sys.stderr.isatty()):
         try:
             found.append(store.load_recomputed(path))
         except UnlearnBenchError as error:
-            bad.append((path.parent, error))
+            bad.append(error)
     return found, bad
