@@ -478,3 +478,27 @@ def test_a_method_is_a_preset_of_parts_and_any_of_them_can_be_replaced() -> None
     assert FullFinetune().localizer == made(Localizer, "everything")
     assert FullFinetune(objective=Log1mp()).objective == Log1mp()
     assert FullFinetune().objective == Edit()
+
+
+def test_an_objective_that_needs_a_reference_gets_the_model_of_before_the_edit(
+    llama: Model, train: Callable[..., History]
+) -> None:
+    seen = list[Model]()
+
+    @dataclasses.dataclass(frozen=True)
+    class FarFromTheBase(Objective):
+        needs = frozenset({"reference"})
+
+        def terms(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Sequence[Term]:
+            """The distance of one norm from the reference's."""
+            assert place.reference is not None
+            seen.append(place.reference)
+            mine, theirs = (one.parameters["model.norm.weight"] for one in (model, place.reference))
+            return [forget_term(lambda facts: -(mine - theirs).square().sum() + mine.sum())]
+
+    before = llama.tensor_digests()
+    train(llama, objective=FarFromTheBase())
+
+    assert seen[0].tensor_digests() == before
+    assert llama.tensor_digests() != before
+    assert not any(parameter.requires_grad for parameter in seen[0].parameters.values())

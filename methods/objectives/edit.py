@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unlearnbench.editing.objective import Objective, Term, forget_term
+from unlearnbench.editing.objective import Need, Objective, Term, forget_term
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, Form, TrainingSplit
+from unlearnbench.facts import Fact, TrainingSplit
 from unlearnbench.lazy import torch
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import answer_loss
@@ -21,7 +21,7 @@ from unlearnbench.registry import register
 class Edit(Objective):
     """Cross-entropy to the edit target, the mean over its tokens."""
 
-    needs: ClassVar[frozenset[Form]] = frozenset({"edit_target"})
+    needs: ClassVar[frozenset[Need]] = frozenset({"edit_target"})
 
     def terms(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Sequence[Term]:
         """One term. Raises `UsageError` where a fact has no edit target."""

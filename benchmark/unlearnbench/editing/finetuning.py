@@ -53,7 +53,7 @@ class FineTuning(Method):
 
     def skip(self, facts: FactsCard, source: ModelSource) -> str | None:
         """Facts must have what the objective needs."""
-        lacking = sorted(self.objective.needs - facts.forms)
+        lacking = sorted(self.objective.needs - facts.forms - {"reference"})
         if lacking:
             return f"objective {self.objective.name} needs facts with {', '.join(lacking)}, and {facts.label} has none"
         return None
@@ -67,6 +67,8 @@ class FineTuning(Method):
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: EditingPlace) -> History:
         """Minimize the objective's terms, cross-entropy on facts to keep, and cross-entropy on plain text."""
+        if "reference" in self.objective.needs:
+            place = replace(place, reference=model.frozen_copy())
         own = self.objective.terms(model, split, place)
         terms = [replace(t, weight=t.weight * self.forget_weight) if t.attacked else t for t in own]
         terms += [

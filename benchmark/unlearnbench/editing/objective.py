@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from unlearnbench.facts import Fact, Form, TrainingSplit
 from unlearnbench.registry import Catalogue, Entry, objectives
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from unlearnbench.editing.place import EditingPlace
     from unlearnbench.model.model import Model
+
+
+Need = Form | Literal["reference"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,9 @@ class Objective(Entry):
     """Low when the facts to forget are answered as it wants. Its fields are settings: shown, recorded and hashed."""
 
     catalogue: ClassVar[Catalogue] = objectives
-    needs: ClassVar[frozenset[Form]] = frozenset()
-    """What the facts to forget must have, such as an edit target; facts without it are refused when planned."""
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    """What the facts to forget must have, such as an edit target; facts without it are refused when planned. With
+    `reference`, the place has a second, frozen model with the weights of before the edit, which takes its memory."""
 
     @abstractmethod
     def terms(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Sequence[Term]:

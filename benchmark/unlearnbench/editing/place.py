@@ -12,6 +12,7 @@ from unlearnbench.seeds import derive_seed
 
 if TYPE_CHECKING:
     from unlearnbench.editing.retain import RetainText
+    from unlearnbench.model.model import Model
 
 
 def silent(done: int, of: int) -> None:
@@ -28,6 +29,8 @@ class EditingPlace:
     seed: int
     """Derived for this run and this purpose; an entry draws all its randomness from it."""
     progress: Callable[[int, int], None] = silent
+    reference: Model | None = None
+    """The model of before the edit, for objectives that need one."""
 
     def seeded(self, *purpose: str) -> EditingPlace:
         """The same place with a seed of its own for this purpose."""

@@ -5,6 +5,7 @@ Everything that changes the model is a context manager that puts it back.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,6 +151,13 @@ class Model:
             yield copies
         finally:
             self.write(copies)
+
+    def frozen_copy(self) -> Model:
+        """A second model with the same weights, none of which wants gradients."""
+        network = copy.deepcopy(self.network)
+        for parameter in network.parameters():
+            parameter.requires_grad_(False)
+        return Model(network, self.tokenizer)
 
     def write(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Put these values into the parameters of these names."""

@@ -10,27 +10,34 @@ Line = Mapping[str, Any]
 """A line of the item log."""
 
 
-def estimates(lines: Iterable[Line], subset: str, field: str, axes: Sequence[str]) -> dict[tuple[Any, ...], Estimate]:
+def by_subset(lines: Iterable[Line]) -> dict[tuple[str, frozenset[str]], list[Line]]:
+    """The lines of each subset and each set of coordinates, so that a metric looks at its own only."""
+    found: dict[tuple[str, frozenset[str]], list[Line]] = {}
+    for line in lines:
+        found.setdefault((line["subset"], frozenset(line.get("at", ()))), []).append(line)
+    return found
+
+
+def estimates(
+    grouped: Mapping[tuple[str, frozenset[str]], Sequence[Line]], subset: str, field: str, axes: Sequence[str]
+) -> dict[tuple[Any, ...], Estimate]:
     """The mean of one value over the lines of one subset, by their coordinates; {} where no line has it.
 
     A line counts where its coordinates are exactly those of the metric: none, for a metric that is no curve.
     """
     found: dict[tuple[Any, ...], dict[str, list[float]]] = {}
-    for line in lines:
-        at = line.get("at", {})
-        if line["subset"] == subset and field in line["values"] and set(at) == set(axes):
-            clusters = found.setdefault(tuple(at[axis] for axis in axes), {})
+    for line in grouped.get((subset, frozenset(axes)), ()):
+        if field in line["values"]:
+            clusters = found.setdefault(tuple(line["at"][axis] for axis in axes), {})
             clusters.setdefault(line["cluster"], []).append(line["values"][field])
     return {at: mean_over_clusters(clusters) for at, clusters in found.items()}
 
 
 def contradictions(result: TaskResult, lines: Sequence[Line]) -> list[str]:
     """The metrics of a task that its item log does not say, by name."""
-    found = []
+    found, grouped = list[str](), by_subset(lines)
     for metric in result.metrics:
-        axes = tuple(metric.at)
-        mine = estimates(lines, metric.subset, metric.sample_field, axes).get(tuple(metric.at.values()))
-        stated = Estimate(metric.value, metric.stderr, metric.n, metric.n_clusters)
-        if mine != stated:
+        mine = estimates(grouped, metric.subset, metric.sample_field, tuple(metric.at)).get(tuple(metric.at.values()))
+        if mine != Estimate(metric.value, metric.stderr, metric.n, metric.n_clusters):
             found.append(f"{result.spec.name} {metric.name}")
     return found

@@ -97,8 +97,9 @@ def _load_document(path: Path) -> tuple[Path, Record]:
 
 def load_rows(folder: Path, samples: SamplesFile) -> Sequence[dict[str, Any]]:
     """The item log of a task; raises `TamperedRecord` where it is not the one that was recorded."""
-    with jsonlines.Reader(io.StringIO(load_log(folder, samples).decode())) as reader:
-        return list(reader)
+    # As one array: one call of the parser takes half the time of one for each line.
+    rows: list[dict[str, Any]] = json.loads(b"[" + b",".join(load_log(folder, samples).splitlines()) + b"]")
+    return rows
 
 
 def load_log(folder: Path, samples: SamplesFile) -> bytes:

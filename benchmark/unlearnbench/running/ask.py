@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +10,7 @@ from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Task
 from unlearnbench.errors import UnlearnBenchError
 from unlearnbench.facts import Split
-from unlearnbench.records.recompute import Line, estimates
+from unlearnbench.records.recompute import Line, by_subset, estimates
 from unlearnbench.records.record import MetricResult, SamplesFile, TaskResult, task_result_hash
 from unlearnbench.records.spec import TaskSpec
 from unlearnbench.records.store import described_log, item_log
@@ -59,12 +59,14 @@ def results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Row
         raise Undelivered(f"task {name}: its primary metric is {task.primary!r}, and metrics() {what}")
     if not isinstance(rows, list) or not all(isinstance(row, Row) for row in rows):
         raise Undelivered(f"task {name}: rows() returned {type(rows).__name__}", "return a list of Row")
-    lines = [row.as_line() for row in rows]
-    return [result for metric in metrics for result in _of_metric(name, task, metric, lines)]
+    grouped = by_subset(row.as_line() for row in rows)
+    return [result for metric in metrics for result in _of_metric(name, task, metric, grouped)]
 
 
-def _of_metric(name: str, task: Task, metric: Metric, lines: Sequence[Line]) -> list[MetricResult]:
-    found = estimates(lines, metric.subset, metric.value, metric.at)
+def _of_metric(
+    name: str, task: Task, metric: Metric, grouped: Mapping[tuple[str, frozenset[str]], Sequence[Line]]
+) -> list[MetricResult]:
+    found = estimates(grouped, metric.subset, metric.value, metric.at)
     if not found:
         what = f"metric {metric.name!r} is the mean of {metric.value!r} over subset {metric.subset!r}"
         along = f" along {', '.join(metric.at)}" if metric.at else ""
