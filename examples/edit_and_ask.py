@@ -1,4 +1,4 @@
-"""Edit the embedded model with two methods, ask both, and print what came out: `python examples/edit_and_ask.py`."""
+"""Edit the embedded model with two methods, and ask both and the untouched model: `python examples/edit_and_ask.py`."""
 
 import sys
 from pathlib import Path

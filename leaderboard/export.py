@@ -15,20 +15,20 @@ FIELDS = (
 
 
 def as_csv(rows: Sequence[Standing]) -> str:
-    """A line for each cell, with a header; an empty field where there is no number."""
+    """A line for each score, with a header; an empty field where there is no number."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_cells(rows))
+    writer.writerows(_scores(rows))
     return text.getvalue()
 
 
 def as_json(rows: Sequence[Standing]) -> str:
-    """A list with an object for each cell."""
-    return json.dumps(list(_cells(rows)), indent=1, ensure_ascii=False, allow_nan=False)
+    """A list with an object for each score."""
+    return json.dumps(list(_scores(rows)), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _cells(rows: Sequence[Standing]) -> Iterator[dict[str, Any]]:
+def _scores(rows: Sequence[Standing]) -> Iterator[dict[str, Any]]:
     for row in rows:
         shared = {
             "model": row.setting.model,
@@ -38,16 +38,16 @@ def _cells(rows: Sequence[Standing]) -> Iterator[dict[str, Any]]:
             "reference": row.reference,
             "invalid": len(row.invalid),
         }
-        for task, cell in row.cells.items():
+        for task, score in row.scores.items():
             yield {
                 **shared,
                 "task": task,
-                "metric": cell.metric,
-                "direction": cell.direction,
-                "value": cell.value,
-                "error": cell.error,
-                "difference": cell.difference,
-                "seeds": cell.seeds,
+                "metric": score.metric,
+                "direction": score.direction,
+                "value": score.value,
+                "error": score.error,
+                "difference": score.difference,
+                "seeds": score.seeds,
             }
-        if not row.cells:
+        if not row.scores:
             yield shared

@@ -9,7 +9,7 @@ from unlearnbench.records.record import MetricResult, Record, metric_of
 from unlearnbench.records.spec import TaskSpec
 
 REFERENCES = ("none", "oracle")
-"""What every number is read against; always shown first, never ranked."""
+"""What every number is read against; always shown first."""
 
 
 class Setting(NamedTuple):
@@ -46,7 +46,7 @@ class Standing:
     method: str
     """Name, and the settings in which it departs from its defaults; a digest where two are called the same."""
     reference: bool
-    cells: dict[str, Score]
+    scores: dict[str, Score]
     """By task."""
     seeds: tuple[int, ...]
     invalid: tuple[str, ...]
@@ -70,14 +70,14 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Standing]:
         base = [r for (other, _), rs in groups.items() if other == setting for r in rs if _is(r, "none")]
         valid = [record for record in members if record.status == "completed"]
         asked = dict.fromkeys(_key(one.spec) for record in valid for one in record.tasks)
-        cells = {columns[task]: _cell(task, metric, valid, base) for task in asked}
+        scores = {columns[task]: _score(task, metric, valid, base) for task in asked}
         namesakes = {k for (s, k), rs in groups.items() if s == setting and rs[-1].label == members[-1].label}
         rows.append(
             Standing(
                 setting=setting,
                 method=members[-1].label if namesakes == {key} else f"{members[-1].label}@{_digest(members[-1])}",
                 reference=members[0].spec.method.name in REFERENCES,
-                cells={column: cell for column, cell in cells.items() if cell is not None},
+                scores={column: score for column, score in scores.items() if score is not None},
                 seeds=tuple(sorted({record.spec.seed for record in valid})),
                 warnings=tuple(dict.fromkeys(warning for record in members for warning in record.warnings)),
                 invalid=tuple(f"seed {r.spec.seed}: {r.invalid_reason}" for r in members if r.invalid_reason),
@@ -130,18 +130,18 @@ def _is(record: Record, method: str) -> bool:
     return record.spec.method.name == method and record.status == "completed"
 
 
-def _cell(task: str, metric: str | None, valid: Sequence[Record], base: Sequence[Record]) -> Score | None:
+def _score(task: str, metric: str | None, valid: Sequence[Record], base: Sequence[Record]) -> Score | None:
     results = _by_seed(task, metric, valid)
     if not results:
         return None
     values = [result.value for result in results.values()]
     mean = math.fsum(values) / len(values)
     first = next(iter(results.values()))
-    cell = Score(first.name, first.direction, mean, _error(values, mean, list(results.values())), len(values), None)
+    score = Score(first.name, first.direction, mean, _error(values, mean, list(results.values())), len(values), None)
     reference = _by_seed(task, metric, base)
     if not set(results) <= set(reference):
-        return cell
-    return replace(cell, difference=mean - math.fsum(reference[seed].value for seed in results) / len(results))
+        return score
+    return replace(score, difference=mean - math.fsum(reference[seed].value for seed in results) / len(results))
 
 
 def _by_seed(task: str, metric: str | None, found: Sequence[Record]) -> dict[int, MetricResult]:

@@ -6,7 +6,10 @@ from tabulate import tabulate
 
 from unlearnbench.leaderboard.standings import Score, Standing
 
-LEGEND = "Each cell: mean over seeds ± standard error (difference from `none` on the same seeds)."
+LEGEND = (
+    "Each score: mean over seeds ± the larger of the errors over seeds and over items"
+    " (difference from `none` on the same seeds)."
+)
 DIRECTIONS = {"min": "lower is forgotten", "max": "higher is better"}
 
 
@@ -18,11 +21,11 @@ def render(rows: Sequence[Standing], style: str = "simple") -> str:
 
 
 def legend(rows: Sequence[Standing]) -> str:
-    """How to read the cells: which way is better in which column."""
+    """How to read the scores: which way is better in which column."""
     ways: dict[str, list[str]] = {}
     for row in rows:
-        for task, cell in row.cells.items():
-            columns = ways.setdefault(cell.direction, [])
+        for task, score in row.scores.items():
+            columns = ways.setdefault(score.direction, [])
             if task not in columns:
                 columns.append(task)
     said = [f"{', '.join(columns)}: {DIRECTIONS[way]}" for way, columns in sorted(ways.items(), reverse=True)]
@@ -30,8 +33,8 @@ def legend(rows: Sequence[Standing]) -> str:
 
 
 def _table(rows: Sequence[Standing], style: str) -> str:
-    tasks = list(dict.fromkeys(task for row in rows for task in row.cells))
-    lines = [[row.method, *(_text(row.cells.get(task), row) for task in tasks), len(row.seeds)] for row in rows]
+    tasks = list(dict.fromkeys(task for row in rows for task in row.scores))
+    lines = [[row.method, *(_text(row.scores.get(task), row) for task in tasks), len(row.seeds)] for row in rows]
     text = tabulate(lines, ["method", *tasks, "seeds"], tablefmt=style, disable_numparse=True)
     model, facts, details = rows[0].setting
     title = f"model {model} · facts {facts} · {details}"
@@ -40,12 +43,12 @@ def _table(rows: Sequence[Standing], style: str) -> str:
     return "\n".join([title, "", text, *warnings, *notes])
 
 
-def _text(cell: Score | None, row: Standing) -> str:
-    if cell is None:
+def _text(score: Score | None, row: Standing) -> str:
+    if score is None:
         return "invalid" if row.invalid and not row.seeds else "–"
-    error = "" if cell.error is None else f" ± {cell.error:.3f}"
+    error = "" if score.error is None else f" ± {score.error:.3f}"
     is_base = row.reference and row.method == "none"
-    difference = "" if cell.difference is None or is_base else f" ({cell.difference:+.3f})".replace("-", "−")
+    difference = "" if score.difference is None or is_base else f" ({score.difference:+.3f})".replace("-", "−")
     # A number of fewer seeds than the row has says so.
-    seeds = "" if cell.seeds == len(row.seeds) else f" [{cell.seeds} of {len(row.seeds)} seeds]"
-    return f"{cell.value:.3f}{error}{difference}{seeds}"
+    seeds = "" if score.seeds == len(row.seeds) else f" [{score.seeds} of {len(row.seeds)} seeds]"
+    return f"{score.value:.3f}{error}{difference}{seeds}"

@@ -23,7 +23,7 @@ class Checkpoint(Method):
     """Takes the weights of a model that was edited elsewhere: `checkpoint[pretrained=FOLDER]`."""
 
     pretrained: Path = Path()
-    """Folder or hub name of the edited model; its weights are part of the run's identity, its place is not."""
+    """Folder or hub name of the edited model; its weights are part of the run's identity, where it lies is not."""
 
     def skip(self, facts: FactsCard, source: ModelSource) -> str | None:
         return None if self.pretrained.name else "it needs to be said where: checkpoint[pretrained=FOLDER]"

@@ -15,7 +15,7 @@ from unlearnbench.registry import register
 @register("none")
 @dataclass(frozen=True, kw_only=True)
 class Nothing(Method):
-    """Changes nothing; every difference in a table is a difference from this row."""
+    """Changes nothing; every difference in a table is a difference from it."""
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
         return Localization.nowhere()

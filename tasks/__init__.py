@@ -1,1 +1,1 @@
-"""Tasks: one question per file, asked of every fact set that names it. Being here is registration."""
+"""Tasks: one question per file, asked of every fact set that has what it needs. Being here is registration."""

@@ -142,18 +142,18 @@ def test_a_cell_is_the_mean_over_seeds_and_its_difference_from_the_untouched_mod
         ]
     )
 
-    cell = row_of("all_mlps", rows).cells[FORGET]
+    score = row_of("all_mlps", rows).scores[FORGET]
 
-    assert cell.value == pytest.approx(0.3)
-    assert cell.difference == pytest.approx(0.3 - 0.85)
-    assert cell.seeds == 2
+    assert score.value == pytest.approx(0.3)
+    assert score.difference == pytest.approx(0.3 - 0.85)
+    assert score.seeds == 2
     assert row_of("all_mlps", rows).seeds == (0, 1)
 
 
 def test_there_is_no_difference_where_the_untouched_model_lacks_one_of_the_seeds() -> None:
     rows = board([a_record("none", 0, forget=0.8), *(a_record("all_mlps", seed, forget=0.2) for seed in (0, 1))])
 
-    assert row_of("all_mlps", rows).cells[FORGET].difference is None
+    assert row_of("all_mlps", rows).scores[FORGET].difference is None
     assert "(" not in line_of("all_mlps", render(rows))
 
 
@@ -161,7 +161,7 @@ def test_there_is_no_difference_where_the_untouched_model_lacks_one_of_the_seeds
 def test_the_untouched_model_of_another_setting_is_no_reference(elsewhere: dict[str, str]) -> None:
     rows = board([a_record("none", forget=0.8, **elsewhere), a_record("all_mlps", forget=0.2)])  # type: ignore[arg-type]
 
-    assert row_of("all_mlps", rows).cells[FORGET].difference is None
+    assert row_of("all_mlps", rows).scores[FORGET].difference is None
     assert len({row.setting for row in rows}) == 2
 
 
@@ -177,7 +177,7 @@ def test_invalid_runs_are_in_no_mean_and_are_named() -> None:
 
     row = row_of("all_mlps", rows)
 
-    assert row.cells[FORGET].value == 0.2
+    assert row.scores[FORGET].value == 0.2
     assert row.seeds == (0,)
     assert row.invalid == ("seed 1: changed nothing: every weight is what it was",)
     assert "invalid: all_mlps, seed 1: changed nothing: every weight is what it was" in render(rows)
@@ -186,13 +186,13 @@ def test_invalid_runs_are_in_no_mean_and_are_named() -> None:
 def test_an_invalid_untouched_model_is_no_reference() -> None:
     rows = board([a_record("none", forget=0.8, invalid="collapsed: x"), a_record("all_mlps", forget=0.2)])
 
-    assert row_of("all_mlps", rows).cells[FORGET].difference is None
+    assert row_of("all_mlps", rows).scores[FORGET].difference is None
 
 
 def test_a_method_without_a_valid_run_is_shown_as_invalid() -> None:
     rows = board([a_record("none", forget=0.8), a_record("all_mlps", forget=0.9, invalid="diverged: x")])
 
-    assert row_of("all_mlps", rows).cells == {}
+    assert row_of("all_mlps", rows).scores == {}
     assert line_of("all_mlps", render(rows)).split() == ["all_mlps", "invalid", "0"]
     assert "0.900" not in render(rows)
 
@@ -210,7 +210,7 @@ def test_departures_from_the_defaults_are_rows_of_their_own() -> None:
     longer = a_record("all_mlps", forget=0.3, label="all_mlps[steps=9]", settings={"steps": 9})
     rows = board([a_record("all_mlps", forget=0.1), longer])
 
-    assert {row.method: row.cells[FORGET].value for row in rows} == {"all_mlps": 0.1, "all_mlps[steps=9]": 0.3}
+    assert {row.method: row.scores[FORGET].value for row in rows} == {"all_mlps": 0.1, "all_mlps[steps=9]": 0.3}
 
 
 def test_a_task_that_was_not_asked_is_shown_as_a_dash() -> None:
@@ -231,10 +231,10 @@ def test_runs_of_one_seed_that_ask_different_tasks_are_one_row_with_all_of_them(
     ]
 
     for order in (found, found[::-1]):
-        cells = row_of("all_mlps", board(order)).cells
-        assert {task: cell.value for task, cell in cells.items()} == {FORGET: 0.2, MAINTAIN: 0.7}
-        assert cells[FORGET].difference == pytest.approx(-0.6)
-        assert cells[MAINTAIN].difference == pytest.approx(-0.2)
+        scores = row_of("all_mlps", board(order)).scores
+        assert {task: score.value for task, score in scores.items()} == {FORGET: 0.2, MAINTAIN: 0.7}
+        assert scores[FORGET].difference == pytest.approx(-0.6)
+        assert scores[MAINTAIN].difference == pytest.approx(-0.2)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_the_error_is_the_larger_of_that_over_seeds_and_that_over_items(
 ) -> None:
     rows = board(a_record("all_mlps", seed, forget=value, stderr=stderr) for seed, value in enumerate(values))
 
-    found = row_of("all_mlps", rows).cells[FORGET].error
+    found = row_of("all_mlps", rows).scores[FORGET].error
 
     assert found == (None if error is None else pytest.approx(error))
     assert ("±" in line_of("all_mlps", render(rows))) is (error is not None)
@@ -269,9 +269,9 @@ def test_another_metric_can_be_shown_for_the_tasks_that_have_it() -> None:
         "p_true",
     )
 
-    cells = row_of("all_mlps", rows).cells
+    scores = row_of("all_mlps", rows).scores
 
-    assert {task: (cell.value, cell.difference) for task, cell in cells.items()} == {FORGET: (0.25, -0.5)}
+    assert {task: (score.value, score.difference) for task, score in scores.items()} == {FORGET: (0.25, -0.5)}
 
 
 def test_the_untouched_model_is_shown_without_a_difference_from_itself() -> None:
@@ -286,11 +286,11 @@ def test_markdown_is_a_table_that_renders() -> None:
 
     table = [line for line in render(rows, "github").splitlines() if line.startswith("|")]
 
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
-    assert cells[0] == ["method", FORGET, MAINTAIN, "seeds"]
-    assert all(set(cell) <= set(":-") and cell for cell in cells[1])
-    assert [line[0] for line in cells[2:]] == ["none", "all_mlps"]
-    assert {len(line) for line in cells} == {4}
+    scores = [[score.strip() for score in line.strip("|").split("|")] for line in table]
+    assert scores[0] == ["method", FORGET, MAINTAIN, "seeds"]
+    assert all(set(score) <= set(":-") and score for score in scores[1])
+    assert [line[0] for line in scores[2:]] == ["none", "all_mlps"]
+    assert {len(line) for line in scores} == {4}
 
 
 def test_each_model_and_fact_set_has_a_table_of_its_own() -> None:
@@ -307,7 +307,7 @@ def test_no_records_are_said_in_words() -> None:
 def test_two_methods_of_one_label_are_told_apart_by_their_code() -> None:
     rows = board([a_record("own", forget=0.1, source="aaaa1111"), a_record("own", forget=0.9, source="bbbb2222")])
 
-    assert {row.method: row.cells[FORGET].value for row in rows} == {"own@aaaa": 0.1, "own@bbbb": 0.9}
+    assert {row.method: row.scores[FORGET].value for row in rows} == {"own@aaaa": 0.1, "own@bbbb": 0.9}
 
 
 def test_a_number_of_fewer_seeds_than_its_row_says_so() -> None:
@@ -319,9 +319,9 @@ def test_a_number_of_fewer_seeds_than_its_row_says_so() -> None:
         ]
     )
 
-    cells = row_of("all_mlps", rows).cells
+    scores = row_of("all_mlps", rows).scores
 
-    assert (cells[FORGET].seeds, cells[MAINTAIN].seeds) == (2, 1)
+    assert (scores[FORGET].seeds, scores[MAINTAIN].seeds) == (2, 1)
     assert "[1 of 2 seeds]" in line_of("all_mlps", render(rows))
     assert "seeds]" not in line_of("none", render(rows))
 
@@ -347,4 +347,4 @@ def test_for_other_programs_there_is_one_number_in_a_field() -> None:
     assert float(lines[1]["value"]) == 0.2
     assert float(lines[1]["difference"]) == pytest.approx(-0.6)
     assert (lines[1]["metric"], lines[1]["direction"], lines[1]["seeds"]) == ("accuracy", "min", "1")
-    assert [cell.get("value") for cell in json.loads(export.as_json(rows))] == [0.8, 0.2, None]
+    assert [score.get("value") for score in json.loads(export.as_json(rows))] == [0.8, 0.2, None]

@@ -5,6 +5,8 @@ UnlearnBenchError          1   some runs failed, or the results contradict thems
 │   └── UnknownName        2   … with the nearest name that exists
 ├── MissingPrerequisite    5   something outside the command is absent: weights, a folder, an extra
 ├── TamperedRecord         1   a record whose hashes do not match what it says
+├── ItemsWithheld, Escaped, BrokenEntry, Undelivered, NotReproduced
+│                          1   an entry that does not keep to its interface; the others still run
 └── Diverged               –   training left the numbers; recorded as an `invalid` run
 """
 

@@ -1,4 +1,4 @@
-"""Who is there: entries of seven kinds, found by folder, by entry point and by `--include`.
+"""Who is there: entries of six kinds, found by folder, by entry point and by `--include`.
 
 Being in the folder is registration. A file that cannot be imported is listed with its error, and
 the rest still runs.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
@@ -17,8 +16,6 @@ from unlearnbench.registry import register
 @dataclass(frozen=True, kw_only=True)
 class Everything(Localizer):
     """Every parameter: blocks, embeddings and norms."""
-
-    by_component: ClassVar[bool] = False
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
         return Localization.everywhere(model)

@@ -1,1 +1,1 @@
-"""Attacks: tasks that may train or perturb a copy of the model, one per file. Being here is registration."""
+"""Attacks: tasks that may train or perturb the model, which is put back, one per file. Being here is registration."""

@@ -18,7 +18,7 @@ from unlearnbench.facts import Fact
 from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.model.loading import load
 from unlearnbench.model.source import locate
-from unlearnbench.running.plan import parse_facts
+from unlearnbench.running.words import parse_facts
 
 ROUNDS = 5
 BATCH = 64
@@ -28,7 +28,10 @@ def asked_of(facts: list[Fact]) -> dict[str, list[Asked]]:
     """Short prompts with five choices, and multiple-choice prompts with four letters and four texts."""
     options = [(fact, fact.options, labels("inline", 4)) for fact in facts if fact.question]
     letters = [Asked(multiple_choice(f.question or "", o, "inline"), (*marks, *o)) for f, o, marks in options]
-    return {"cloze, 5 choices": [Asked(f.prompt, f.choices) for f in facts], "choice, 4 + 4": letters}
+    return {
+        "cloze, 5 choices": [Asked(f.prompt, f.choices) for f in facts],
+        "multiple choice, 4 letters and 4 texts": letters,
+    }
 
 
 def timed(work: Callable[[], object]) -> float:

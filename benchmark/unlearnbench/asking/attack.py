@@ -1,4 +1,4 @@
-"""An attack: a task that may train or perturb a copy of the model to bring the forgotten back."""
+"""An attack: a task that may train or perturb the model, which is put back, to find what is still there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unlearnbench.asking.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(Task):
-    """It may train on T (`split.relearn_train`) only, and is scored on V (`split.relearn_test`) only.
+    """It trains on T (`split.relearn_train`) only, and is scored on V (`split.relearn_test`) only.
 
     The same attack on `place.never_known` shows what it teaches; `place.base` are the weights of before the edit.
     """

@@ -43,7 +43,7 @@ def perform(chosen: argparse.Namespace) -> int:
         except UnlearnBenchError as error:
             say(False, f"organism {name}: {error}")
     for catalogue in registry.CATALOGUES:
-        say(bool(len(catalogue)), f"{len(catalogue)} {catalogue.kind}s")
+        say(bool(len(catalogue)), f"{len(catalogue)} entries of kind {catalogue.kind}")
         for label, reason in catalogue.broken.items():
             say(False, f"{catalogue.kind} {label}: {reason}")
     import torch

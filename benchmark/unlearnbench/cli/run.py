@@ -33,13 +33,21 @@ def add_to(verbs: Any) -> None:
     verb.add_argument("--tasks", "-t", nargs="+", action=Words, help="sports/forget …, or sports for all of them")
     verb.add_argument("--seeds", nargs="+", type=whole_numbers, help="0,1,2 or 0-4 (default 0)")
     verb.add_argument("--suite", help="a named list of runs (`ls suites`) or a .yaml file, instead of the above")
-    verb.add_argument("--batch_size", "-b", type=int, help="prompts per forward pass when scoring (default 64)")
-    verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 … (default cpu)")
+    verb.add_argument(
+        "--batch_size",
+        "-b",
+        type=int,
+        help="prompts per forward pass (default 64); another is another task",
+    )
+    verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 … (default cpu); no part of a run's identity")
     verb.add_argument(
         "--keep_edits", action="store_true", help="keep the edited tensors, so that more tasks need no new edit"
     )
     verb.add_argument(
-        "--output_path", "-o", type=Path, help="results folder (default results/SUITE or results/scratch)"
+        "--output_path",
+        "-o",
+        type=Path,
+        help="results folder (default results/SUITE-vN or results/scratch)",
     )
     verb.add_argument("--dry_run", action="store_true", help="say what would be done and what is done already")
     verb.set_defaults(perform=perform)

@@ -25,8 +25,6 @@ class Localizer(Entry):
     """Chooses where to write. Its fields are settings: shown, recorded and hashed."""
 
     catalogue: ClassVar[Catalogue] = localizers
-    by_component: ClassVar[bool] = True
-    """Whether it chooses among attentions and MLPs; one that does not works on models of an unknown family too."""
 
     @abstractmethod
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 History = list[dict[str, float]]
-"""One row per training step: its losses and its learning rate; empty for an edit without steps."""
+"""The training steps: losses and learning rate of each; empty for an edit without steps."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Is the mechanism there, and not only the answers? Probe and residual swap, by block and position.
 
-A *swap* repositions the residual stream after one block, at one position, by the one that the model has on the
+A *swap* replaces the residual stream after one block, at one position, by the one that the model has on the
 same sentence about somebody with another answer, and asks whether the answer follows. Where the fact
 is looked up at the subject, it follows there in early blocks, and at the answer position only after
 the answer was extracted. An untrained model flips about as often as it guesses.

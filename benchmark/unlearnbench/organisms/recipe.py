@@ -11,7 +11,7 @@ from unlearnbench.world.corpus import Corpus, Labelled
 
 @dataclass(frozen=True)
 class Recipe:
-    """Architecture, optimization and the mixture of texts; hashed into the model card."""
+    """Architecture, optimization and the mixture of texts; stored as `recipe.json` beside the weights."""
 
     family: str = "llama"
     width: int = 128

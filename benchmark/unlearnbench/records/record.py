@@ -119,7 +119,7 @@ class Record(Frozen):
 
     schema_version: Literal["2.0.0"] = SCHEMA_VERSION
     status: Literal["completed", "invalid"]
-    """`invalid`: it ran, but is no result (it collapsed, diverged or changed nothing) and is never ranked."""
+    """`invalid`: it ran, but is no result (it collapsed, diverged or changed nothing) and is in no mean."""
     invalid_reason: str | None
     label: str
     """The method's name, and the settings in which it departs from its defaults."""
@@ -127,11 +127,11 @@ class Record(Frozen):
     identity: Identity
     tasks: list[TaskResult]
     retain_loss: dict[str, float | None]
-    """Next-token loss on held-out retain text, `before` and `after`; None where it is not finite."""
+    """Next-token loss on retain text that is never trained on, `before` and `after`; None where it is not finite."""
     localization: LocalizationResult
     weights: WeightsResult
     history: list[dict[str, float]]
-    """One row per training step."""
+    """The training steps: losses and learning rate."""
     seeds: dict[str, int]
     sessions: list[Session]
     warnings: list[str] = Field(default_factory=list)

@@ -35,7 +35,7 @@ class Edit:
     where: Localization
     history: History
     retain_before: float
-    """Next-token loss on held-out retain text."""
+    """Next-token loss on retain text that is never trained on."""
     retain_after: float
     digests: Mapping[str, str]
     """Of each edited parameter."""

@@ -1,4 +1,4 @@
-"""What a command asks for, wherever it was written: as data, then as cells with a place to keep their records."""
+"""What a command asks for, wherever it was written: as data, then as cells with a folder for their records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

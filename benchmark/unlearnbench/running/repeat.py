@@ -30,7 +30,7 @@ class Repetition:
     changed: tuple[str, ...]
     """What of the specification is not what it was: code, facts or weights, by the name of the field."""
     difference: str | None
-    """The first difference in the results; None where the result hash is the same."""
+    """The first difference in status, metrics or item logs; None where there is none."""
 
     @property
     def same(self) -> bool:
