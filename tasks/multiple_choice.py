@@ -43,13 +43,13 @@ class MultipleChoice(Task):
 
     def metrics(self, split: Split) -> Sequence[Metric]:
         """By letter; `text_…` by the option's text; `maintain_…` on facts to keep; `consistent` in all orders."""
-        forgotten, kept = split.forget, split.maintain_test
+        forgotten, kept = split.forget, [fact for fact in split.maintain_test if fact.has("question")]
         guess = 1 / len(forgotten[0].options)
         return [
             *standard_metrics(forgotten, "forget", "forget", guess),
             Metric("consistent", "consistent", "forget", "forget", "min"),
             *standard_metrics(forgotten, "forget_text", "forget", guess, prefix="text_"),
-            *standard_metrics(kept, "maintain", "retain", guess, prefix="maintain_"),
+            *(standard_metrics(kept, "maintain", "retain", guess, prefix="maintain_") if kept else ()),
         ]
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:

@@ -29,7 +29,9 @@ class Paraphrase(Task):
     def metrics(self, split: Split) -> Sequence[Metric]:
         """As in `forget`, and the same wordings on facts to keep (`maintain_…`), to tell forgetting from breaking."""
         forgotten = standard_metrics(split.forget, "forget", "forget", chance(split.forget))
-        kept = split.maintain_test
+        kept = [fact for fact in split.maintain_test if fact.has("paraphrases")]
+        if not kept:
+            return forgotten
         return [*forgotten, *standard_metrics(kept, "maintain", "retain", chance(kept), prefix="maintain_")]
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:

@@ -176,4 +176,21 @@ def test_a_checkpoint_of_another_shape_is_refused_by_the_tensor_that_differs(
     )
 
     assert code == 1
-    assert "edited is no edit of base: 'model.embed_tokens.weight'" in capsys.readouterr().err
+    assert "edited is no edit of base: 'transformer.wte.weight' has shape none here" in capsys.readouterr().err
+
+
+@pytest.mark.end_to_end
+def test_a_checkpoint_of_another_configuration_is_refused_by_the_setting_that_differs(
+    random_models: Callable[..., Model],
+    saved: Callable[[Model], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = random_models("llama")
+    base = saved(model).rename(tmp_path / "base")
+    model.network.config.rms_norm_eps = 0.5
+    edited = saved(model).rename(tmp_path / "edited")
+    words = ["--model", "hf", "--model_args", f"pretrained={edited}", "--base", str(base), "--retain_text", "world"]
+
+    assert main(["run", *words, *FORGET, "-o", str(tmp_path / "out")]) == 1
+    assert "another configuration than base: 'rms_norm_eps'" in capsys.readouterr().err

@@ -155,8 +155,8 @@ def test_an_answer_that_the_tokenizer_cannot_tell_apart_is_refused_by_name(
         "    version = 1\n"
         "    variants = ('all',)\n"
         "    def split(self, seed):\n"
-        "        facts = [Fact(name, 'sport', f'Fact: {name} plays', 'golf', ('golf balls',)) for name in 'ABC']\n"
-        "        return Split(facts[:1], facts[1:2], facts[2:], (), ())\n"
+        "        facts = [Fact(name, 'sport', f'Fact: {name} plays', 'golf', ('golf balls',)) for name in 'ABCD']\n"
+        "        return Split(facts[:1], facts[1:2], facts[2:3], (), facts[3:])\n"
     )
     from unlearnbench.registry import fact_sets
 

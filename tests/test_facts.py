@@ -268,16 +268,22 @@ def test_a_split_without_facts_to_forget_or_to_keep_is_refused() -> None:
 
 
 def test_the_hash_of_a_split_depends_on_order_and_part() -> None:
-    a, b, c, d, e = (_fact(subject=name) for name in "ABCDE")
+    a, b, c, d, e, f = (_fact(subject=name) for name in "ABCDEF")
 
     hashes = {
-        Split([a], [b], [c, d], [e], []).items_hash,
-        Split([b], [a], [c, d], [e], []).items_hash,
-        Split([a], [b], [d, c], [e], []).items_hash,
-        Split([a], [b], [c, d], [], [e]).items_hash,
+        Split([a], [b], [c, d], [e], [f]).items_hash,
+        Split([b], [a], [c, d], [e], [f]).items_hash,
+        Split([a], [b], [d, c], [e], [f]).items_hash,
+        Split([a], [b], [c, d], [f], [e]).items_hash,
     }
 
     assert len(hashes) == 4
+
+
+def test_the_subsets_of_a_split_cannot_be_reordered_by_those_who_share_it() -> None:
+    split = Split([_fact(subject="A")], [_fact(subject="B")], [_fact(subject="C")], [], [_fact(subject="D")])
+
+    assert all(isinstance(getattr(split, name), tuple) for name in Split.__dataclass_fields__)
 
 
 # -- files of one's own --------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """A run's identity changes with all code that decides its numbers, and with nothing else."""
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,3 +193,47 @@ def test_code_is_text_without_comments_docstrings_and_blank_lines() -> None:
 
 def test_a_text_that_python_cannot_read_is_its_own_code() -> None:
     assert code_of("def (:") == "def (:"
+
+
+def test_a_blank_line_within_a_string_is_code_and_one_outside_is_not() -> None:
+    prompt = 'ASK = """Q: {q}\n\nA:"""\n'
+
+    assert code_of(prompt) == prompt.rstrip("\n")
+    assert code_of(prompt) != code_of(prompt.replace("\n\n", "\n"))
+    assert code_of("\n\n" + prompt + "\n") == code_of(prompt)
+
+
+def test_a_docstring_on_the_line_of_its_class_does_not_take_the_class_with_it() -> None:
+    assert code_of('class A(B): "says"\n') != code_of('class A(C): "says"\n')
+
+
+@pytest.mark.parametrize(
+    ("line", "helper"),
+    [
+        ("from my_package_of_identity.losses import FACTOR", "losses.py"),
+        ("from .losses import FACTOR", "losses.py"),
+        ("from .deep import tools", "deep/tools.py"),
+    ],
+)
+def test_a_module_of_a_plug_ins_own_package_is_part_of_its_code(
+    line: str, helper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "my_package_of_identity"
+    (package / "deep").mkdir(parents=True)
+    for folder in (package, package / "deep"):
+        (folder / "__init__.py").write_text("")
+    (package / helper).write_text("FACTOR = 1.0\n")
+    (package / "mine.py").write_text(
+        f"{line}\nfrom unlearnbench import Objective\n"
+        "class Mine(Objective):\n    def terms(self, model, split, place):\n        return []\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_package_of_identity.mine", raising=False)
+    for name in [name for name in sys.modules if name.startswith("my_package_of_identity")]:
+        monkeypatch.delitem(sys.modules, name)
+    entry = importlib.import_module("my_package_of_identity.mine").Mine
+
+    before = source_digest(entry)
+    (package / helper).write_text("FACTOR = 2.0\n")
+
+    assert source_digest(entry) != before

@@ -258,6 +258,27 @@ PATCHED = """
         mlp.forward = lambda hidden: 0 * hidden
         return history
 """
+GRADIENT = """
+    'Leaves gradients while it localizes.'
+    def localize(self, model, split, place):
+        from unlearnbench.model.reading import answer_loss
+        answer_loss(model, [(f.prompt, f.answer) for f in split.forget[:2]]).backward()
+        return Localization.of(model, ['mlp.1'])
+"""
+MASKED = """
+    'Forgets a hook on a tensor.'
+    def localize(self, model, split, place):
+        name = model.components['mlp.1'].parameters[0]
+        model.parameters[name].register_hook(lambda gradient: 0 * gradient)
+        return Localization.of(model, ['mlp.1'])
+"""
+SCALED = """
+    'Scales the attention, which is no weight.'
+    def edit(self, model, split, where, place):
+        history = super().edit(model, split, where, place)
+        model.network.get_submodule(model.components['attention.0'].path).scaling *= 0.5
+        return history
+"""
 SILENT = """
     'Returns nothing.'
     def localize(self, model, split, place):
@@ -280,6 +301,9 @@ ENDING = """
         pytest.param(BUFFERED, "buffer", id="changes a buffer"),
         pytest.param(REPLACED, "'lm_head' (Linear) was replaced", id="replaces a module"),
         pytest.param(PATCHED, "another forward pass", id="replaces a forward pass"),
+        pytest.param(GRADIENT, "gradient hooks", id="leaves gradients"),
+        pytest.param(MASKED, "gradient hooks", id="forgets a hook on a tensor"),
+        pytest.param(SCALED, "its answers are not", id="scales the attention"),
         pytest.param(SILENT, "localize() of own returned None", id="returns nothing"),
         pytest.param(ENDING, "sys.exit: 3", id="ends the program"),
     ],

@@ -1,6 +1,8 @@
 """Words become typed settings, complete runs and one identity per run; a wrong word is named."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
@@ -13,7 +15,7 @@ from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.hashing import content_hash
 from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register
-from unlearnbench.running.plan import Cell, plan
+from unlearnbench.running.plan import Cell, plan, planned_again
 from unlearnbench.running.words import parse_facts, parse_method, parse_methods, parse_tasks
 from unlearnbench.settings import configured, departures, settings_of, word_of
 from unlearnbench.tasks.facts.sports import Sports
@@ -414,3 +416,50 @@ def test_an_edit_without_steps_takes_no_settings_of_its_own_and_ignores_shared_o
 def test_a_seed_out_of_range_is_an_error_of_usage(seed: int) -> None:
     with pytest.raises(UsageError, match="seed"):
         planned("none", seeds=(seed,))
+
+
+def test_what_is_set_in_a_nested_word_is_not_overridden_by_shared_settings() -> None:
+    method = parse_method("full_finetune[objective=log1mp[floor=-2]]", {"floor": "-9", "steps": "3"})
+
+    assert (method.objective.floor, method.steps) == (-2.0, 3)
+
+
+def test_one_task_cannot_be_asked_with_two_values_of_a_setting_at_once() -> None:
+    words = ["sports/multiple_choice[layout=lines]", "sports/multiple_choice[layout=inline]"]
+
+    with pytest.raises(UsageError, match="is asked with layout=lines and with layout=inline"):
+        parse_tasks(words, [parse_facts("sports")], a_source())
+
+
+def test_a_file_that_a_setting_names_is_known_by_its_contents(tmp_path: Path) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class FromFile(Objective):
+        """Reads a file."""
+
+        path: Path = Path()
+
+        def terms(self, model: Any, split: Any, place: Any) -> Any:
+            """None."""
+            return []
+
+    (tmp_path / "mask").write_text("one")
+    with registry.objectives.remembered():
+        register("from_file")(FromFile)
+        specs = [planned(f"full_finetune[objective=from_file[path={tmp_path / 'mask'}]]")[0].spec]
+        (tmp_path / "mask").write_text("two")
+        specs.append(planned(f"full_finetune[objective=from_file[path={tmp_path / 'mask'}]]")[0].spec)
+
+    assert [spec.method.parts["objective"].settings for spec in specs] == [{"path": "mask"}] * 2
+    assert specs[0].hash != specs[1].hash
+    assert str(tmp_path) not in specs[0].model_dump_json()
+
+
+def test_a_record_turns_into_the_run_it_was_made_by() -> None:
+    (cell,) = planned("random_mlps[budget=0.5,objective=log1mp[floor=-2],steps=3]", tasks=("sports",))
+    draft = SimpleNamespace(spec=cell.spec, tasks=[SimpleNamespace(spec=ask.spec) for ask in cell.tasks])
+
+    again = planned_again(draft, a_source())  # type: ignore[arg-type]
+
+    assert again.spec == cell.spec
+    assert [ask.spec for ask in again.tasks] == [ask.spec for ask in cell.tasks]
+    assert (again.method, again.facts) == (cell.method, cell.facts)

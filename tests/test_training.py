@@ -18,7 +18,7 @@ from unlearnbench.editing.method import History
 from unlearnbench.editing.objective import Objective, Term, forget_term
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText
-from unlearnbench.errors import Diverged, UnknownName
+from unlearnbench.errors import Diverged, UnknownName, UsageError
 from unlearnbench.facts import Fact, Split, TrainingSplit
 from unlearnbench.methods.adversaries.none import Nobody
 from unlearnbench.methods.full_finetune import FullFinetune
@@ -502,3 +502,30 @@ def test_an_objective_that_needs_a_reference_gets_the_model_of_before_the_edit(
     assert seen[0].tensor_digests() == before
     assert llama.tensor_digests() != before
     assert not any(parameter.requires_grad for parameter in seen[0].parameters.values())
+
+
+def test_two_losses_of_one_name_are_refused_before_the_first_step(llama: Model, train: Callable[..., History]) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class SecondRetain(Objective):
+        def terms(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Sequence[Term]:
+            """A retain term of its own, called as ours is."""
+            weight = model.parameters["model.norm.weight"]
+            return [forget_term(lambda facts: weight.sum()), Term("retain", lambda batch: weight.sum())]
+
+    before = llama.tensor_digests()
+    with pytest.raises(UsageError, match="'retain'"):
+        train(llama, objective=SecondRetain())
+
+    assert llama.tensor_digests() == before
+
+
+def test_gradients_that_somebody_left_are_no_part_of_the_first_step(
+    random_models: Callable[..., Model], train: Callable[..., History]
+) -> None:
+    clean, dirty = random_models("llama"), random_models("llama")
+    answer_loss(dirty, [("Fact: Ann Lee plays the sport of", "golf")]).backward()
+
+    for model in (clean, dirty):
+        train(model)
+
+    assert clean.tensor_digests() == dirty.tensor_digests()

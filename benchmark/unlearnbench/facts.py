@@ -96,8 +96,10 @@ class Split:
     never_known: Sequence[Fact] = ()
 
     def __post_init__(self) -> None:
-        if not self.relearn_train or not self.relearn_test or not self.maintain_train:
-            raise UsageError("a split needs facts in T, in V and in maintain-train")
+        for subset in self.__dataclass_fields__:  # shared by all cells: nobody may reorder or extend them
+            object.__setattr__(self, subset, tuple(getattr(self, subset)))
+        if not all((self.relearn_train, self.relearn_test, self.maintain_train, self.maintain_test)):
+            raise UsageError("a split needs facts in T, in V, in maintain-train and in maintain-test")
         owner: dict[tuple[str, str], str] = {}
         for subset in self.__dataclass_fields__:
             for fact in getattr(self, subset):

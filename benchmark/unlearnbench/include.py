@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -40,6 +41,8 @@ def _package(folder: Path) -> str:
     if name not in sys.modules:
         module = ModuleType(name)
         module.__path__ = [str(folder)]
+        module.__spec__ = ModuleSpec(name, None, is_package=True)
+        module.__spec__.submodule_search_locations = [str(folder)]
         sys.modules[name] = module
     return name
 

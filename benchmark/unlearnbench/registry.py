@@ -7,10 +7,11 @@ the rest still runs.
 import importlib
 import inspect
 import pkgutil
+import re
 from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -45,6 +46,12 @@ class Catalogue(Mapping[str, type]):
                 f"{self.kind} {name!r} has no docstring",
                 f"say in one line what {entry.__qualname__} does: `ls` shows it",
             )
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            raise UsageError(f"{name!r} cannot be the name of a {self.kind}", "letters, digits, '_', '-' and '.' can")
+        settings = fields(entry) if is_dataclass(entry) else ()
+        needed = [one.name for one in settings if one.default is MISSING and one.default_factory is MISSING]
+        if needed not in ([], ["variant"]):
+            raise UsageError(f"{self.kind} {name!r}: setting {needed[0]!r} has no default", "give it one")
         self._entries[name] = entry
 
     @contextmanager

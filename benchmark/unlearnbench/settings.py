@@ -59,13 +59,19 @@ def parts_of(entry: Any) -> dict[str, Entry]:
 def settings_of(entry: Any) -> dict[str, Any]:
     """The settings of a configured dataclass as JSON-able data, its parts left out.
 
-    A path is known by its last name; what lies there is known by the digests that `inputs` gives.
+    A path is known by its last name; what lies there is known by its digest.
     """
     parts = parts_of(entry)
     values = {one.name: getattr(entry, one.name) for one in _fields(entry) if one.name not in parts}
     values = {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
     plain: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(values, mode="json")
     return plain
+
+
+def paths_of(entry: Any) -> dict[str, Path]:
+    """The settings that are paths."""
+    values = {one.name: getattr(entry, one.name) for one in _fields(entry)}
+    return {name: value for name, value in values.items() if isinstance(value, Path)}
 
 
 def departures(entry: Any) -> dict[str, str]:
@@ -90,11 +96,6 @@ def word_of(entry: Entry) -> str:
     """The word that makes this entry: its name and its departures from the defaults."""
     pairs = ",".join(f"{key}={value}" for key, value in departures(entry).items())
     return f"{entry.name}[{pairs}]" if pairs else entry.name
-
-
-def has_setting(entry: type, name: str) -> bool:
-    """Whether an entry, or one of its parts as they are by default, has this setting."""
-    return name in _names(entry) or any(name in _names(type(part)) for part in parts_of(entry()).values())
 
 
 def _fields(entry: Any) -> tuple[DataclassField[Any], ...]:

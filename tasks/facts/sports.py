@@ -92,6 +92,7 @@ def _read(path: Path) -> Sequence[Person]:
         if lacking:
             raise UsageError(f"{path} has no column {sorted(lacking)[0]!r}", "its first line must name the columns")
         for row in rows:
+            row = {key: value or "" for key, value in row.items() if key}
             if "\ufffd" in row["athlete"]:
                 raise UsageError(f"{path}, line {rows.line_num}: {row['athlete']!r} is not UTF-8", "save it as UTF-8")
             if not row["athlete"]:

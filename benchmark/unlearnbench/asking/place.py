@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from unlearnbench.editing.place import silent
 from unlearnbench.facts import Fact
 
 if TYPE_CHECKING:
     import torch
 
     from unlearnbench.editing.retain import RetainText
-
-
-def silent(done: int, of: int) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,13 @@ def add_to(verbs: Any) -> None:
     verb.add_argument(
         "--model_args", "-a", nargs="+", action=Pairs, metavar="K=V", help="where the model is: pretrained=FOLDER"
     )
+    verb.add_argument(
+        "--method_args",
+        nargs="+",
+        action=Pairs,
+        metavar="K=V",
+        help="paths that its method was given",
+    )
     verb.add_argument("--facts_file", help="the user's own facts that the record is about")
     verb.add_argument("--retain_text", help="the file of retain text that the record is about")
     verb.add_argument("--threads", type=int, help="CPU threads (default: 1 for small models, torch's own for others)")
@@ -32,6 +39,7 @@ def perform(chosen: argparse.Namespace) -> int:
     found = repeat(
         chosen.record,
         model_args=chosen.model_args,
+        method_args=chosen.method_args,
         facts_file=chosen.facts_file,
         retain_text=chosen.retain_text,
         threads=chosen.threads,

@@ -122,6 +122,10 @@ def _finished(chosen: argparse.Namespace) -> dict[str, Any]:
     """A checkpoint that another tool made, as a method beside its own base."""
     arguments = dict(chosen.model_args or {})
     edited = arguments.pop("pretrained", None)
+    if "revision" in arguments:
+        raise UsageError(
+            "--base takes no revision=: of which of the two would it be?", "download one of them, give its folder"
+        )
     if chosen.model != "hf" or not edited or chosen.methods:
         raise UsageError(
             "--base says what a finished edit was made from",

@@ -40,9 +40,9 @@ class FineTuning(Method):
     """Optimizer steps."""
     learning_rate: Annotated[float, Field(ge=0)] | None = None
     """Peak learning rate; none given takes the model's own (organisms 2e-3, others 2e-5), the same for all."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 64
     """Facts in each of the forget and the maintain batch of a step."""
-    retain_batch: Annotated[int, Field(ge=1)] = 8
+    retain_batch: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 8
     """Retain texts in a step."""
     forget_weight: Weight = 1.0
     """Weight of the objective's loss on the facts to forget."""

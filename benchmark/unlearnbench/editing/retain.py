@@ -36,7 +36,8 @@ class RetainText:
 
     def batch(self, seed: int, step: int, count: int) -> list[list[int]]:
         """The texts of one training step; a function of seed and step."""
-        return random.Random(derive_seed(seed, "retain", str(step))).choices(self.train, k=count)
+        drawn = random.Random(derive_seed(seed, "retain", str(step))).choices(self.train, k=count)
+        return [list(text) for text in drawn]
 
 
 def load_retain(model: Model, source: str) -> RetainText:

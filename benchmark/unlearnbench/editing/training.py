@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from unlearnbench.editing.adversary import Adversary
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.objective import Batch, Term
-from unlearnbench.errors import Diverged
+from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.facts import TrainingSplit
 from unlearnbench.lazy import torch
 from unlearnbench.seeds import derive_seed
@@ -58,6 +58,12 @@ def finetune(
     clipped at norm 1. Tensors in half precision are trained through float32 masters. Raises
     `Diverged` at the first loss that is not finite.
     """
+    names = [term.name for term in terms]
+    twice = [name for name in names if names.count(name) > 1 or name in ("step", "learning_rate")]
+    if twice:
+        raise UsageError(
+            f"two losses of the training history are called {twice[0]!r}", "give the objective's term another name"
+        )
     history: list[dict[str, float]] = []
     batches = _steps(split, course, place)
     with model.trainable(where.tensors) as parameters:
@@ -110,13 +116,14 @@ def _descend(
     for name, parameter in parameters.items():
         if masters[name] is not parameter:
             masters[name].grad = None if parameter.grad is None else parameter.grad.float()
+            parameter.grad = None  # one at a time: two sets of gradients of a large model do not fit
     torch.nn.utils.clip_grad_norm_(masters.values(), 1.0)
     optimizer.step()
     for name, parameter in parameters.items():
         if masters[name] is not parameter:
             with torch.no_grad():
                 parameter.copy_(masters[name])
-        parameter.grad = None
+        parameter.grad = masters[name].grad = None
 
 
 def _batches(facts: Sequence[Item], count: int, seed: int) -> Iterator[list[Item]]:

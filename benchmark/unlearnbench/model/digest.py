@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,9 +54,13 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def stored_digest(folder: Path) -> str:
-    """The digest of the tensors stored in a model folder, read without torch."""
-    tensors = (tensor for path in weight_files(folder) for tensor in _tensors_of(path))
-    return weights_digest(tensor_digests(tensors))
+    """The digest of the tensors stored in a model folder, read without torch; read again only when files change."""
+    return _stored_digest(tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in weight_files(folder)))
+
+
+@cache
+def _stored_digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    return weights_digest(tensor_digests(tensor for path, _, _ in files for tensor in _tensors_of(path)))
 
 
 def _tensors_of(path: Path) -> Iterable[TensorBytes]:

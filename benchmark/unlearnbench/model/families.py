@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from unlearnbench.errors import UsageError
+from unlearnbench.registry import failure
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ GROUP = "unlearnbench.families"
 @cache
 def families() -> tuple[Family, ...]:
     """Ours, and those of installed packages: an entry point names a `Family`."""
-    return (*FAMILIES, *(point.load() for point in entry_points(group=GROUP)))
+    found: list[Family] = list(FAMILIES)
+    for point in entry_points(group=GROUP):
+        # Somebody's broken package is theirs: what it brings is not there, and everyone else's still runs.
+        failure(lambda point=point: found.append(point.load()))  # type: ignore[misc]
+    return tuple(found)
 
 
 def family_of(module_names: set[str], architecture: str) -> Family:

@@ -134,6 +134,7 @@ class Model:
         try:
             for name, parameter in self.parameters.items():
                 parameter.requires_grad_(name in wanted)
+                parameter.grad = None  # what somebody left would be added to the first step
             yield {name: p for name, p in self.parameters.items() if name in wanted}
         finally:
             for name, parameter in self.parameters.items():
@@ -169,7 +170,7 @@ class Model:
 def tensor_bytes(name: str, tensor: torch.Tensor) -> TensorBytes:
     """A tensor as data, in safetensors' words."""
     flat = tensor.contiguous().cpu().reshape(-1)
-    data = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    data = flat.view(torch.uint8).numpy().data if flat.numel() else b""
     return TensorBytes(name, _dtype_name(tensor.dtype), tuple(tensor.shape), data)
 
 

@@ -38,7 +38,8 @@ def encode(model: Model, prompt: str, continuation: str) -> tuple[list[int], lis
             raise UsageError(f"the tokenizer leaves nothing of prompt {prompt!r} or answer {continuation!r}")
         refuse_unknown_tokens(model, whole, f"{prompt} {continuation}")
         known[key] = (whole[:end], whole[end:])
-    return known[key]
+    before, after = known[key]
+    return list(before), list(after)  # the caller's own: what it does to them stays with it
 
 
 def refuse_unknown_tokens(model: Model, ids: Sequence[int], text: str) -> None:

@@ -31,6 +31,8 @@ class EntrySpec(Frozen):
     version: int
     source_sha256: str
     settings: dict[str, Any]
+    files: dict[str, str] = Field(default_factory=dict)
+    """Digests of the files that its settings name."""
 
 
 class MethodSpec(EntrySpec):

@@ -47,16 +47,22 @@ def ask(
     return Answer(result, log)
 
 
+def primary_of(name: str, task: Task, metrics: Sequence[Metric]) -> Metric:
+    """The metric that tables show; raises `Undelivered` where it is not declared, or is a curve."""
+    primary = [metric for metric in metrics if metric.name == task.primary]
+    if len(primary) != 1 or primary[0].at:
+        what = "declares it as a curve" if primary else "does not declare it"
+        raise Undelivered(f"task {name}: its primary metric is {task.primary!r}, and metrics() {what}")
+    return primary[0]
+
+
 def results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Row]) -> list[MetricResult]:
     """Every declared metric, at each of its coordinates.
 
     Raises `Undelivered` where a metric has no rows with its coordinates, and where the primary metric is
     not declared or is a curve: a hole in a table must have a reason.
     """
-    primary = [metric for metric in metrics if metric.name == task.primary]
-    if len(primary) != 1 or primary[0].at:
-        what = "declares it as a curve" if primary else "does not declare it"
-        raise Undelivered(f"task {name}: its primary metric is {task.primary!r}, and metrics() {what}")
+    primary_of(name, task, metrics)
     if not isinstance(rows, list) or not all(isinstance(row, Row) for row in rows):
         raise Undelivered(f"task {name}: rows() returned {type(rows).__name__}", "return a list of Row")
     grouped = by_subset(row.as_line() for row in rows)

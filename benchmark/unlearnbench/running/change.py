@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from unlearnbench.editing.localization import Localization
+from unlearnbench.lazy import torch
 from unlearnbench.records.record import LocalizationResult
 
 if TYPE_CHECKING:
-    import torch
-
     from unlearnbench.model.model import Model
 
 
@@ -23,8 +22,9 @@ def change_by_component(
     owner = {name: c.name for c in components for name in c.parameters}
     squares: dict[str, list[float]] = {}
     for name in sorted(where.tensors):
-        difference = (model.parameters[name].detach() - copies[name]).double().square().sum().item()
-        squares.setdefault(owner.get(name, "other"), []).append(difference)
+        difference = model.parameters[name].detach() - copies[name]
+        norm = torch.linalg.vector_norm(difference, dtype=torch.float64).item()
+        squares.setdefault(owner.get(name, "other"), []).append(norm**2)
     return {component: finite(_norm(values)) for component, values in squares.items()}
 
 

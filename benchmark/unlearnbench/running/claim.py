@@ -43,7 +43,10 @@ def _locked(path: Path, *, wait: bool) -> IO[str] | None:
         except BlockingIOError:
             file.close()
             return None
-        # Whoever had it removed the file; a lock on a removed file excludes nobody.
-        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+        except OSError:  # a file system without locks: two commands may do the same work, and nothing is lost
             return file
+        # Whoever had it removed the file; a lock on a removed file excludes nobody.
+        with contextlib.suppress(FileNotFoundError):
+            if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                return file
         file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,12 +23,21 @@ EDIT = "edit.safetensors"
 
 def keep(model: Model, edit: Edit, folder: Path) -> None:
     """Store the tensors of the edit's localization as they are now, replaced atomically."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f".{EDIT}.*.part"):
+        old.unlink(missing_ok=True)  # of a command that was killed
     part = folder / f".{EDIT}.{os.getpid()}.part"
-    save_file({name: model.parameters[name].detach().cpu().contiguous() for name in sorted(edit.where.tensors)}, part)
-    part.replace(folder / EDIT)
+    tensors = {name: model.parameters[name].detach().cpu().contiguous() for name in sorted(edit.where.tensors)}
+    try:
+        save_file(tensors, part)
+        part.replace(folder / EDIT)
+    except SafetensorError as error:  # how it says that the disk is full
+        raise OSError(errno.ENOSPC, str(error)) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from unlearnbench.running.claim import claimed
 from unlearnbench.running.order import Order
 from unlearnbench.running.plan import Cell
 from unlearnbench.running.runner import Runner, is_done, kept_record
-from unlearnbench.running.threads import threads_for, using_threads
+from unlearnbench.running.threads import using_threads
 
 
 class Watcher(Protocol):
@@ -63,15 +63,20 @@ def perform(order: Order, todo: Sequence[Cell], watcher: Watcher, *, debug: bool
     outcome = Outcome()
     if todo:
         check_writable(order.output)
-        runner = Runner(order.located, order.request.device, keep_edits=order.request.keep_edits)
-        model = runner.prepare().model
-        with using_threads(threads_for(model.size(model.parameters), order.request.threads)):
+        request = order.request
+        runner = Runner(order.located, request.device, threads=request.threads, keep_edits=request.keep_edits)
+        with using_threads():
+            runner.prepare()
             others = [cell for cell in todo if not _attempt(order, runner, cell, watcher, outcome, debug, wait=False)]
             for cell in others:
                 _attempt(order, runner, cell, watcher, outcome, debug, wait=True)
     able = (cell for cell in order.cells if cell.skipped is None)
-    folders = (order.folder(cell) for cell in able)
-    outcome.records += [store.load_recomputed(folder) for folder in folders if found_record(folder) is not None]
+    for folder in (order.folder(cell) for cell in able):
+        if (folder / store.RESULT).exists():
+            try:
+                outcome.records.append(store.load_recomputed(folder))
+            except UnlearnBenchError as error:  # it was whole when it was written
+                outcome.failures.append(str(error))
     return outcome
 
 

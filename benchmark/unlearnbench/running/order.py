@@ -10,6 +10,7 @@ from unlearnbench.running.plan import Cell, plan
 from unlearnbench.running.words import parse_facts, parse_methods
 
 RESULTS = Path("results")
+MOST = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Order:
     @property
     def output(self) -> Path:
         """The results folder."""
-        return self.request.output_path
+        return Path(self.request.output_path)
 
     def folder(self, cell: Cell) -> Path:
         """Where a cell's record lies."""
@@ -56,8 +57,8 @@ def ordered(request: Request) -> Order:
         if not getattr(request, name):
             raise UsageError(f"nothing is said about {name}", "see 'unlearnbench run --help'")
     for name, value in (("batch_size", request.batch_size), ("threads", request.threads)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} must be 1 or more, not {value}")
+        if value is not None and not 1 <= value <= MOST:
+            raise UsageError(f"--{name} must be 1 or more, and {MOST:,} at the most, not {value}")
     methods = parse_methods(request.methods, request.method_args)
     facts = [parse_facts(word, request.facts_file) for word in request.facts]
     located = locate(request.model, request.model_args, request.retain_text)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast, get_type_hints
 
 from unlearnbench import registry
@@ -17,7 +18,7 @@ from unlearnbench.records.spec import SEED_LIMIT, EditSpec, EntrySpec, FactsSpec
 from unlearnbench.registry import Catalogue, Entry
 from unlearnbench.running.identity import source_digest
 from unlearnbench.running.words import parse_tasks
-from unlearnbench.settings import configured, parts_of, settings_of, word_of
+from unlearnbench.settings import configured, parts_of, paths_of, settings_of, word_of
 
 
 class Ask(NamedTuple):
@@ -73,7 +74,12 @@ def plan(
     return list(cells.values())
 
 
-def planned_again(record: Record, source: ModelSource, facts_file: str | None = None) -> Cell:
+def planned_again(
+    record: Record,
+    source: ModelSource,
+    facts_file: str | None = None,
+    method_args: Mapping[str, str] = MappingProxyType({}),
+) -> Cell:
     """The objects of a record's specification: the same run, to be done again with the code that is here.
 
     Raises `UnknownName` where the method, a part, the facts or a task is not registered here.
@@ -84,7 +90,7 @@ def planned_again(record: Record, source: ModelSource, facts_file: str | None = 
     )
     kinds = get_type_hints(registry.methods[spec.method.name])
     parts = {axis: _entry(kinds[axis].catalogue, part, {}) for axis, part in spec.method.parts.items()}
-    method = cast(Method, _entry(registry.methods, spec.method, parts))
+    method = cast(Method, _entry(registry.methods, spec.method, {**parts, **method_args}))
     split = facts.split(spec.seed)
     asks = []
     for one in record.tasks:
@@ -140,6 +146,7 @@ def _described(entry: Entry) -> dict[str, Any]:
         "version": entry.version,
         "source_sha256": source_digest(type(entry)),
         "settings": settings_of(entry),
+        "files": {name: file_hash(path) for name, path in paths_of(entry).items() if path.is_file()},
     }
 
 

@@ -14,7 +14,7 @@ from unlearnbench.records import store
 from unlearnbench.records.record import Record, TaskResult
 from unlearnbench.running.plan import Cell, planned_again
 from unlearnbench.running.runner import Progress, Runner
-from unlearnbench.running.threads import threads_for, using_threads
+from unlearnbench.running.threads import using_threads
 
 
 def silent(stage: str, done: int, of: int) -> None:
@@ -42,29 +42,33 @@ def repeat(
     path: Path,
     *,
     model_args: Mapping[str, str] | None = None,
+    method_args: Mapping[str, str] | None = None,
     facts_file: str | None = None,
     retain_text: str | None = None,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Repetition:
-    """Run a record again in a folder of its own.
+    """Run a record again in a folder of its own, on the same device.
 
     A model on disk, a user's own facts and a retain file are known to a record by their digests only, and
-    must be given again. Raises `UsageError` where something is not given or is not the same.
+    must be given again; so must a path that a method was given (`method_args`). Raises `UsageError` where something
+    is not given; what is given and is not the same is named in `changed`.
     """
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads must be 1 or more, not {threads}")
     folder = path if path.is_dir() else path.parent
     record = store.load(folder)
     located = _located(record, model_args or {}, retain_text)
     if record.spec.facts.file_sha256 and not facts_file:
         raise UsageError("the record is about facts from a file", "give it again with --facts_file")
-    cell = planned_again(record, located.source, facts_file)
+    cell = planned_again(record, located.source, facts_file, method_args or {})
     changed = tuple(_differing(record.spec.model_dump(mode="json"), cell.spec.model_dump(mode="json"), ""))
     changed += tuple(_changed_tasks(record, cell))
-    environment = record.sessions[-1].environment
-    runner = Runner(located, str(environment.get("device", "cpu")))
-    model = runner.prepare().model
-    count = threads_for(model.size(model.parameters), threads)
-    with tempfile.TemporaryDirectory() as scratch, using_threads(count):
+    environment = record.sessions[0].environment
+    located = located.model_copy(update={"device_map": environment.get("device_map")})
+    runner = Runner(located, str(environment.get("device", "cpu")), threads=threads)
+    with tempfile.TemporaryDirectory() as scratch, using_threads():
+        runner.prepare()
         repeated = runner.run(cell, Path(scratch), progress)
         difference = _difference(record, folder, repeated, Path(scratch))
     return Repetition(record, repeated, changed, difference)

@@ -12,7 +12,7 @@ from unlearnbench.asking.prompts import ask_directly, chance
 from unlearnbench.asking.scoring import refuse_indistinguishable
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText, load_retain
-from unlearnbench.errors import MissingPrerequisite, UnlearnBenchError
+from unlearnbench.errors import MissingPrerequisite, TamperedRecord, UnlearnBenchError
 from unlearnbench.facts import Split
 from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weights_digest
@@ -21,12 +21,13 @@ from unlearnbench.model.model import Model
 from unlearnbench.model.source import Located
 from unlearnbench.records import store
 from unlearnbench.records.record import Record, TaskResult
-from unlearnbench.running.ask import ask
+from unlearnbench.running.ask import ask, primary_of
 from unlearnbench.running.edit import applied
 from unlearnbench.running.guard import Escaped, Fingerprint, fingerprint
 from unlearnbench.running.kept import keep, reapplied
 from unlearnbench.running.plan import Ask, Cell
 from unlearnbench.running.seal import Meter, extended, first_record
+from unlearnbench.running.threads import threads_for
 from unlearnbench.seeds import derive_seed
 
 Progress = Callable[[str, int, int], None]
@@ -60,8 +61,10 @@ class Job:
 class Runner:
     """A model held in memory, on which cells are run one after another."""
 
-    def __init__(self, located: Located, device: str = "cpu", *, keep_edits: bool = False) -> None:
-        self.located, self.device, self.keep_edits = located, device, keep_edits
+    def __init__(
+        self, located: Located, device: str = "cpu", *, threads: int | None = None, keep_edits: bool = False
+    ) -> None:
+        self.located, self.device, self.threads, self.keep_edits = located, device, threads, keep_edits
         self._loaded: Loaded | None = None
         self._warned: dict[str, list[str]] = {}
 
@@ -69,6 +72,8 @@ class Runner:
         """The model; loaded when it is first needed, and anew when a run has left a change in it."""
         if self._loaded is None:
             model = load(self.located, self.device)
+            # Before the first answer is kept for comparison: another number of threads may round otherwise.
+            torch.set_num_threads(threads_for(model.size(model.parameters), self.threads))
             model.has_components  # noqa: B018 – looked at now, since looking takes a forward pass
             self._loaded = Loaded(model, fingerprint(model), load_retain(model, self.located.retain_text))
         return self._loaded
@@ -81,8 +86,10 @@ class Runner:
         try:
             torch.empty(0, device=self.device)
             return self.loaded()
-        except (RuntimeError, AssertionError, OSError, ValueError) as error:
-            name, reason = self.located.source.name, str(error).splitlines()[0]
+        except UnlearnBenchError:
+            raise
+        except Exception as error:  # libraries raise a dozen kinds for what they cannot load
+            name, reason = self.located.source.name, (str(error).splitlines() or [type(error).__name__])[0]
             raise MissingPrerequisite(f"{name} cannot be loaded on {self.device}: {reason}", "see --device") from error
 
     def run(self, cell: Cell, folder: Path, progress: Progress) -> Record:
@@ -97,7 +104,8 @@ class Runner:
         try:
             record = self._edit_and_ask(Job(cell, folder, progress, meter), before)
         except BaseException:
-            self._forget_if_changed()
+            if self._forget_if_changed():
+                _put_back(before, folder)
             raise
         left = self._forget_if_changed()
         if left:
@@ -107,11 +115,12 @@ class Runner:
 
     def _forget_if_changed(self) -> str | None:
         """What differs from the model that was loaded; if anything does, it is loaded anew when it is next needed."""
-        if self._loaded is None:
+        loaded, self._loaded = self._loaded, None  # forgotten, unless it is found to be what it was
+        if loaded is None:
             return None
-        change = fingerprint(self._loaded.model).change_from(self._loaded.clean)
-        if change:
-            self._loaded = None
+        change = fingerprint(loaded.model).change_from(loaded.clean)
+        if not change:
+            self._loaded = loaded
         return change
 
     def _edit_and_ask(self, job: Job, known: Record | None) -> Record:
@@ -119,6 +128,8 @@ class Runner:
         model, clean, retain = loaded.model, loaded.clean, loaded.retain
         with job.meter.clock.stage("load"):
             warnings = self._warnings(model, cell.split)
+            for one in cell.tasks:
+                primary_of(one.spec.name, one.task, one.task.metrics(cell.split))  # wrong before hours of training
         with reapplied(model, known, job.folder) as again:
             if known is not None and again is not None:
                 return self._ask(job, known, *again)
@@ -202,8 +213,13 @@ def _put_back(record: Record | None, folder: Path) -> None:
 
 
 def kept_record(folder: Path) -> Record | None:
-    """The record that is there, or None."""
-    return store.load(folder) if (folder / store.RESULT).exists() else None
+    """The record that is there, or None. Raises `TamperedRecord` for one of another edit than its folder says."""
+    if not (folder / store.RESULT).exists():
+        return None
+    record = store.load(folder)
+    if not record.spec.path.endswith(folder.name) and folder.name.startswith("seed-"):
+        raise TamperedRecord(f"the record in {folder} is of another edit: {record.spec.path}", "remove the folder")
+    return record
 
 
 def unasked(cell: Cell, record: Record | None) -> list[Ask]:

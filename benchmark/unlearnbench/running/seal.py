@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from unlearnbench.editing.method import History
 from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weights_digest
 from unlearnbench.records.provenance import benchmark_version, environment, peak_memory, source_state
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 
+MOST_STEPS_KEPT = 2000
+
+
 class Meter:
     """What a session costs: started before it, read as often as a record is written."""
 
     def __init__(self, model: Model, settings: dict[str, Any]) -> None:
         self.clock = Clock()
-        self._model, self._settings = model, settings
+        self._model = model
         self._forward, self._backward = model.tokens_forward, model.tokens_backward
         self._created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._environment, self._git = {**environment(), **settings}, source_state()
         self._cuda = model.device.type == "cuda"
         if self._cuda:
             torch.cuda.reset_peak_memory_stats(model.device)
@@ -44,8 +49,8 @@ class Meter:
                 peak_vram_bytes=torch.cuda.max_memory_allocated(model.device) if self._cuda else None,
                 flops_estimate=2.0 * model.size(model.parameters) * tokens,
             ),
-            environment={**environment(), **self._settings},
-            git=source_state(),
+            environment=self._environment,
+            git=self._git,
         )
 
 
@@ -74,12 +79,19 @@ def first_record(
                 edited_sha256=weights_digest(edit.digests),
                 parameters=model.size(model.parameters),
             ),
-            history=edit.history,
+            history=thinned(edit.history),
             seeds=seeds,
             sessions=[meter.session()],
             warnings=list(warnings),
         )
     )
+
+
+def thinned(history: History, most: int = MOST_STEPS_KEPT) -> History:
+    """At most so many steps, evenly spaced, the first and the last among them: a record must stay small."""
+    if len(history) <= most:
+        return history
+    return [history[round(i * (len(history) - 1) / (most - 1))] for i in range(most)]
 
 
 def extended(record: Record, answers: Sequence[TaskResult], sessions: Sequence[Session]) -> Record:

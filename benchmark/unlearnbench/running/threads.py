@@ -17,10 +17,11 @@ def threads_for(parameters: int, asked: int | None) -> int:
 
 
 @contextmanager
-def using_threads(count: int) -> Iterator[None]:
-    """Within: torch computes on so many threads; afterwards on as many as before."""
+def using_threads(count: int | None = None) -> Iterator[None]:
+    """Within: torch computes on so many threads, or as many as somebody sets; afterwards on as many as before."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    if count is not None:
+        torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -35,8 +35,9 @@ def parse_method(word: str, shared: Mapping[str, Any] = MappingProxyType({})) ->
     if given and not fields(entry):  # type: ignore[arg-type]
         raise UsageError(f"method {name!r} takes no settings", f"say {name}")
     method = made(Method, word)
+    nested = {key for value in given.values() if "[" in value for key in read_word(value, "part").settings}
     for key, value in shared.items():
-        if key not in given and _takes(method, key):
+        if key not in given and key not in nested and _takes(method, key):
             held = {one: getattr(method, one) for one in _names(method)}
             method = configured(entry, {**held, key: value}, f"method {name}")
     return method
@@ -85,6 +86,12 @@ def _tasks_of(facts: FactSet, asked: Sequence[tuple[str, Mapping[str, str]]], so
         settings = [given for word, given in asked if word in (facts.name, name)]
         if settings:
             merged = {key: value for given in settings for key, value in given.items()}
+            for given in settings:
+                for key, value in given.items():
+                    if merged[key] != value:
+                        raise UsageError(
+                            f"{name} is asked with {key}={value} and with {key}={merged[key]}", "ask twice"
+                        )
             found[name] = configured(entry, merged, f"task {name}").resolved(source)
     return found
 
