@@ -1,5 +1,6 @@
 """Every command that the documentation shows runs, and every example is complete."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from unlearnbench import registry
 from unlearnbench.cli import main
 from unlearnbench.model import families
+from unlearnbench.running.suites import load_suite
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -124,3 +126,22 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_command() -> None:
 
     assert codes == ["0", "1", "2", "5", "130"]
     assert all(re.search(rf"^\| {code} \|", readme, re.MULTILINE) for code in codes)
+
+
+def test_the_speed_that_the_readme_tells_is_the_one_that_was_measured() -> None:
+    ratios = json.loads((ROOT / "tests" / "performance" / "ratios.json").read_text(encoding="utf-8"))["ratios"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    told = dict(re.findall(r"^\| (cloze.*?|multiple choice, 4.*?) \| \d+ \| ([\d.]+) \|$", readme, re.MULTILINE))
+    assert told == {
+        name.removeprefix("HFLM / ours, "): f"{value:.1f}" for name, value in ratios.items() if name.startswith("HFLM")
+    }
+
+
+def test_the_table_of_the_readme_has_the_rows_of_the_demo_suite() -> None:
+    table = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- demo table -->")[2].partition("<!-- end")[0]
+    )
+    rows = {line.split()[0] for line in table.splitlines() if re.search(r" \d+$", line)}
+
+    assert rows == set(load_suite("demo").methods)

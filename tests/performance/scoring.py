@@ -18,6 +18,7 @@ from unlearnbench.facts import Fact
 from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.model.loading import load
 from unlearnbench.model.source import locate
+from unlearnbench.running.threads import using_threads
 from unlearnbench.running.words import parse_facts
 
 ROUNDS = 5
@@ -42,6 +43,12 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def compare() -> list[dict[str, Any]]:
+    """On one thread, as small models run."""
+    with using_threads(1):
+        return _compared()
+
+
+def _compared() -> list[dict[str, Any]]:
     """Seconds of both, their ratio (median over rounds in turn), and how far their log-probabilities differ."""
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
