@@ -58,6 +58,8 @@ def source_digest(entry: type[Entry]) -> str:
 
 def _home(module: str, path: Path) -> Path:
     """The folder within which an entry's own code is: its package's, or the one it was included from."""
+    if module.startswith("unlearnbench."):
+        return ROOT
     package = sys.modules.get(module.split(".")[0])
     folders = [Path(folder).resolve() for folder in getattr(package, "__path__", ())]
     return next((folder for folder in folders if path.is_relative_to(folder)), path.parent)
@@ -143,7 +145,7 @@ def _found(names: Sequence[str], home: Path) -> tuple[str, Path] | None:
         file = file_of(name)
         if file is not None:
             return None if name in NEUTRAL else (name, file)
-        if not name.startswith("unlearnbench."):
+        if home != ROOT and not name.startswith("unlearnbench."):
             file = _own_file(name, home)
             if file is not None:
                 return name, file
