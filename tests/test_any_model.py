@@ -132,23 +132,32 @@ def test_a_token_that_the_model_has_no_embedding_for_is_named(tiny_tokenizer: Pr
 # -- finished checkpoints ------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def against(saved: Callable[[Model], Path], tmp_path: Path) -> Callable[..., int]:
+    """Saves a base and then an edit of it, scores the edit against the base, and gives the exit code."""
+
+    def run(base: Model, change: Callable[[Model], Model]) -> int:
+        kept = saved(base).rename(tmp_path / "base")
+        edited = saved(change(base)).rename(tmp_path / "edited")
+        words = ["--model", "hf", "--model_args", f"pretrained={edited}", "--base", str(kept)]
+        return main(["run", *words, "--retain_text", "world", *FORGET, "-o", str(tmp_path / "out")])
+
+    return run
+
+
 @pytest.mark.end_to_end
 def test_a_finished_checkpoint_is_scored_against_its_own_base(
     random_models: Callable[..., Model],
-    saved: Callable[[Model], Path],
+    against: Callable[..., int],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    model = random_models("llama")
-    base = saved(model).rename(tmp_path / "base")
-    with torch.no_grad():
-        model.parameters["model.layers.0.mlp.up_proj.weight"].add_(0.1)
-    edited = saved(model).rename(tmp_path / "edited")
-    words = ["--model", "hf", "--model_args", f"pretrained={edited}", "--base", str(base), "--retain_text", "world"]
+    def edited(model: Model) -> Model:
+        with torch.no_grad():
+            model.parameters["model.layers.0.mlp.up_proj.weight"].add_(0.1)
+        return model
 
-    code = main(
-        ["run", *words, "--facts", "sports:athletes-16", "--tasks", "sports/forget", "-o", str(tmp_path / "out")]
-    )
+    code = against(random_models("llama"), edited)
 
     found = {one.spec.method.name: one for _, one in store.records(tmp_path / "out")}
     assert code == 0, capsys.readouterr().err
@@ -162,18 +171,9 @@ def test_a_finished_checkpoint_is_scored_against_its_own_base(
 
 @pytest.mark.end_to_end
 def test_a_checkpoint_of_another_shape_is_refused_by_the_tensor_that_differs(
-    random_models: Callable[..., Model],
-    saved: Callable[[Model], Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    random_models: Callable[..., Model], against: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    base = saved(random_models("llama")).rename(tmp_path / "base")
-    edited = saved(random_models("gpt2")).rename(tmp_path / "edited")
-    words = ["--model", "hf", "--model_args", f"pretrained={edited}", "--base", str(base), "--retain_text", "world"]
-
-    code = main(
-        ["run", *words, "--facts", "sports:athletes-16", "--tasks", "sports/forget", "-o", str(tmp_path / "out")]
-    )
+    code = against(random_models("llama"), lambda _: random_models("gpt2"))
 
     assert code == 1
     assert "edited is no edit of base: 'transformer.wte.weight' has shape none here" in capsys.readouterr().err
@@ -181,16 +181,11 @@ def test_a_checkpoint_of_another_shape_is_refused_by_the_tensor_that_differs(
 
 @pytest.mark.end_to_end
 def test_a_checkpoint_of_another_configuration_is_refused_by_the_setting_that_differs(
-    random_models: Callable[..., Model],
-    saved: Callable[[Model], Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    random_models: Callable[..., Model], against: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = random_models("llama")
-    base = saved(model).rename(tmp_path / "base")
-    model.network.config.rms_norm_eps = 0.5
-    edited = saved(model).rename(tmp_path / "edited")
-    words = ["--model", "hf", "--model_args", f"pretrained={edited}", "--base", str(base), "--retain_text", "world"]
+    def edited(model: Model) -> Model:
+        model.network.config.rms_norm_eps = 0.5
+        return model
 
-    assert main(["run", *words, *FORGET, "-o", str(tmp_path / "out")]) == 1
+    assert against(random_models("llama"), edited) == 1
     assert "another configuration than base: 'rms_norm_eps'" in capsys.readouterr().err

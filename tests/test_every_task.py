@@ -1,13 +1,13 @@
 """What every task owes: rows that say what was scored, values that follow from it, and a model left alone."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
 from unlearnbench import registry
 from unlearnbench.asking.place import AskingPlace
-from unlearnbench.asking.row import Row, clusters_of
+from unlearnbench.asking.row import Row
 from unlearnbench.asking.scoring import Asked, Scored
 from unlearnbench.asking.task import Task
 from unlearnbench.editing.retain import RetainText
@@ -63,6 +63,14 @@ def _few(facts: FactSet) -> Split:
         maintain_test=one_of_each(whole.maintain_test),
         never_known=whole.never_known[:2],
     )
+
+
+def clusters_of(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows by cluster, in order of appearance."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.cluster, []).append(row)
+    return found
 
 
 @pytest.fixture

@@ -482,3 +482,16 @@ def test_a_task_that_returns_no_rows_at_all_fails() -> None:
 
     with pytest.raises(Undelivered, match="returned NoneType"):
         results(TASK, Curve(), metrics, None)  # type: ignore[arg-type]
+
+
+def test_an_item_log_of_another_shape_is_refused_though_its_hash_matches(run: Saved, tmp_path: Path) -> None:
+    record, logs = run
+    ((name, _),) = logs.items()
+    log = store.item_log([{"item": "x", "values": {}}])
+    task = record.tasks[0]
+    samples = store.described_log(name.removesuffix(".jsonl.gz"), log)
+    forged = task_result_hash(record.spec.hash, task.spec_hash, task.metrics, samples)
+    store.save(sealed(with_task(record, samples=samples, result_hash=forged)), {name: log}, tmp_path)
+
+    with pytest.raises(TamperedRecord, match="is none of ours: KeyError 'subset'"):
+        store.load_recomputed(tmp_path)

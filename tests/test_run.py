@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -383,6 +384,18 @@ def test_a_damaged_item_log_is_not_taken_for_a_finished_run(
     assert run("--methods", "none", "-o", "out") == 0
 
     assert "0 of 1 runs are already" in capsys.readouterr().err
+    assert hashes(Path("out")) == clean
+
+
+def test_a_record_of_another_edit_in_a_runs_folder_is_not_taken_for_its_own(run: Callable[..., int]) -> None:
+    run("--methods", "none", "--seeds", "0,1", "-o", "out")
+    clean = hashes(Path("out"))
+    first, second = (path.parent for path in store.result_files(Path("out")))
+    shutil.rmtree(second)
+    shutil.copytree(first, second)
+
+    assert run("--methods", "none", "--seeds", "0,1", "-o", "out") == 0
+
     assert hashes(Path("out")) == clean
 
 

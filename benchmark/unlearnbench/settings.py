@@ -5,7 +5,6 @@ A field whose type is a kind of entry (`objective: Objective`) is a *part*: it i
 """
 
 from collections.abc import Mapping
-from dataclasses import Field as DataclassField
 from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_type_hints
@@ -42,7 +41,7 @@ def configured(entry: type[Configured], given: Mapping[str, Any], what: str) -> 
     the wrong type and for a setting that two of its parts have.
     """
     hints = get_type_hints(entry, include_extras=True)
-    own = [one.name for one in _fields(entry)]
+    own = names_of(entry)
     values = {key: _converted(hints[key], key, value, what) for key, value in given.items() if key in own}
     found = entry(**values)
     for key in (key for key in given if key not in own):
@@ -50,10 +49,24 @@ def configured(entry: type[Configured], given: Mapping[str, Any], what: str) -> 
     return found
 
 
+def changed(entry: Configured, key: str, value: Any, what: str) -> Configured:
+    """The same entry with one setting changed, its own or that of one of its parts; raises as `configured` does."""
+    return configured(type(entry), {**values_of(entry), key: value}, what)
+
+
+def names_of(entry: Any) -> list[str]:
+    """The names of an entry's own settings, parts among them."""
+    return [one.name for one in fields(entry)]
+
+
+def values_of(entry: Any) -> dict[str, Any]:
+    """What an entry's own settings are, parts among them."""
+    return {name: getattr(entry, name) for name in names_of(entry)}
+
+
 def parts_of(entry: Any) -> dict[str, Entry]:
     """The parts of a configured entry, by field."""
-    values = {one.name: getattr(entry, one.name) for one in _fields(entry)}
-    return {name: value for name, value in values.items() if isinstance(value, Entry)}
+    return {name: value for name, value in values_of(entry).items() if isinstance(value, Entry)}
 
 
 def settings_of(entry: Any) -> dict[str, Any]:
@@ -61,17 +74,15 @@ def settings_of(entry: Any) -> dict[str, Any]:
 
     A path is known by its last name; what lies there is known by its digest.
     """
-    parts = parts_of(entry)
-    values = {one.name: getattr(entry, one.name) for one in _fields(entry) if one.name not in parts}
-    values = {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
+    own = {name: value for name, value in values_of(entry).items() if not isinstance(value, Entry)}
+    values = {name: value.name if isinstance(value, Path) else value for name, value in own.items()}
     plain: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(values, mode="json")
     return plain
 
 
 def paths_of(entry: Any) -> dict[str, Path]:
     """The settings that are paths."""
-    values = {one.name: getattr(entry, one.name) for one in _fields(entry)}
-    return {name: value for name, value in values.items() if isinstance(value, Path)}
+    return {name: value for name, value in values_of(entry).items() if isinstance(value, Path)}
 
 
 def departures(entry: Any) -> dict[str, str]:
@@ -80,15 +91,15 @@ def departures(entry: Any) -> dict[str, str]:
     A part that differs from the default one in its settings only is told by these settings.
     """
     default, found = type(entry)(), dict[str, str]()
-    for one in _fields(entry):
-        value, usual = getattr(entry, one.name), getattr(default, one.name)
+    for name, value in values_of(entry).items():
+        usual = getattr(default, name)
         if value == usual:
             continue
         if isinstance(value, Entry):
             inside = departures(value) if type(value) is type(usual) else {}
-            found |= inside if inside and _owned_once(entry, inside) else {one.name: word_of(value)}
+            found |= inside if inside and _owned_once(entry, inside) else {name: word_of(value)}
         else:
-            found[one.name] = value.name if isinstance(value, Path) else str(value)
+            found[name] = value.name if isinstance(value, Path) else str(value)
     return found
 
 
@@ -98,33 +109,24 @@ def word_of(entry: Entry) -> str:
     return f"{entry.name}[{pairs}]" if pairs else entry.name
 
 
-def _fields(entry: Any) -> tuple[DataclassField[Any], ...]:
-    return fields(entry)
-
-
-def _names(entry: type) -> list[str]:
-    return [one.name for one in _fields(entry)]
-
-
 def _owned_once(entry: Any, names: Mapping[str, str]) -> bool:
     """Whether each of these settings could be given to `entry` without naming a part."""
     parts = parts_of(entry).values()
-    return all(name not in _names(type(entry)) and sum(name in _names(type(p)) for p in parts) == 1 for name in names)
+    return all(name not in names_of(entry) and sum(name in names_of(part) for part in parts) == 1 for name in names)
 
 
 def _set_in_part(entry: Configured, key: str, value: Any, what: str) -> Configured:
     parts = parts_of(entry)
-    owners = [name for name, part in parts.items() if key in _names(type(part))]
+    owners = [name for name, part in parts.items() if key in names_of(part)]
     if len(owners) > 1:
         words = " or ".join(f"{owner}={parts[owner].name}[{key}={value}]" for owner in owners)
         raise UsageError(f"{key!r} is a setting of several parts of {what}", f"say which: {words}")
     if not owners:
-        known = [*_names(type(entry)), *(name for part in parts.values() for name in _names(type(part)))]
+        known = [*names_of(entry), *(name for part in parts.values() for name in names_of(part))]
         raise UnknownName(f"setting of {what}", key, known)
     part = parts[owners[0]]
-    held = {one.name: getattr(part, one.name) for one in _fields(part)}
-    changed = configured(type(part), {**held, key: value}, f"{part.catalogue.kind} {part.name}")
-    return cast(Configured, replace(cast(Any, entry), **{owners[0]: changed}))
+    part = changed(part, key, value, f"{part.catalogue.kind} {part.name}")
+    return cast(Configured, replace(cast(Any, entry), **{owners[0]: part}))
 
 
 def _converted(hint: Any, key: str, value: Any, what: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -93,11 +93,3 @@ def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, subset: str
         margin=scored.margin,
         values=values,
     )
-
-
-def clusters_of(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Rows by cluster, in order of appearance."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.cluster, []).append(row)
-    return found

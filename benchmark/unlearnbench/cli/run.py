@@ -142,7 +142,7 @@ def _show_plan(order: Order) -> int:
 
     lines = []
     for cell in order.cells:
-        record = found_record(order.folder(cell))
+        record = found_record(cell, order.folder(cell))
         left = len(unasked(cell, record))
         state = f"skipped: {cell.skipped}" if cell.skipped else "done" if not left else "to do"
         if record is not None and left and not cell.skipped:

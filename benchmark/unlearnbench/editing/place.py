@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from unlearnbench.facts import FactsCard
 from unlearnbench.model.source import ModelSource
-from unlearnbench.seeds import derive_seed
 
 if TYPE_CHECKING:
     from unlearnbench.editing.retain import RetainText
@@ -31,7 +30,3 @@ class EditingPlace:
     progress: Callable[[int, int], None] = silent
     reference: Model | None = None
     """The model of before the edit, for objectives that need one."""
-
-    def seeded(self, *purpose: str) -> EditingPlace:
-        """The same place with a seed of its own for this purpose."""
-        return replace(self, seed=derive_seed(self.seed, *purpose))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from unlearnbench.errors import MissingPrerequisite
 from unlearnbench.lazy import torch
@@ -43,19 +42,14 @@ def load(located: Located, device: str = "cpu") -> Model:
     return Model(network, tokenizer)
 
 
-def stored_tensors(folder: Path) -> Mapping[str, torch.Tensor]:
-    """The tensors of a model folder, in float32."""
-    from safetensors.torch import load_file
-
-    return {name: tensor.float() for path in weight_files(folder) for name, tensor in load_file(path).items()}
-
-
 def oracle_tensors(organism: str, facts: str) -> Mapping[str, torch.Tensor]:
     """The shipped weights of the oracle of this fact set, in float32.
 
     Raises `FileNotFoundError` where none is shipped: ask `oracle_folder` first.
     """
+    from safetensors.torch import load_file
+
     folder = oracle_folder(organism, facts)
     if folder is None:
         raise FileNotFoundError(f"{organism} has no oracle for {facts}")
-    return stored_tensors(folder)
+    return {name: tensor.float() for path in weight_files(folder) for name, tensor in load_file(path).items()}

@@ -68,7 +68,11 @@ def load_recomputed(path: Path) -> Record:
     """As `load`, and every metric is computed again from the item log; each log is read once."""
     folder, record = _load_document(path)
     for one in record.tasks:
-        wrong = contradictions(one, load_rows(folder, one.samples))
+        try:
+            wrong = contradictions(one, load_rows(folder, one.samples))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            what = f"{folder}: the item log of {one.spec.name} is none of ours: {type(error).__name__} {error}"
+            raise TamperedRecord(what, "repeat the run") from None
         if wrong:
             raise TamperedRecord(f"{folder}: {wrong[0]} does not follow from its item log", "repeat the run")
     return record

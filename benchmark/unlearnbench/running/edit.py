@@ -37,8 +37,8 @@ class Edit:
     retain_before: float
     """Next-token loss on retain text that is never trained on."""
     retain_after: float
-    digests: Mapping[str, str]
-    """Of each edited parameter."""
+    state: Fingerprint
+    """The edited model, as tasks must leave it."""
     change: Mapping[str, float | None]
     """‖Δθ‖ by component."""
     copies: Mapping[str, torch.Tensor]
@@ -66,13 +66,13 @@ def applied(
     with model.restored(where.tensors) as copies:
         with clock.stage("edit"):
             history, diverged = _edited(model, method, split, where, place)
-        digests = model.tensor_digests()
-        _refuse_escape(method, digests, clean.weights, where)
-        _refuse_change(method, "edit()", fingerprint(model, digests).change_from(clean, edited=True))
+        state = fingerprint(model)
+        _refuse_escape(method, state.weights, clean.weights, where)
+        _refuse_change(method, "edit()", state.change_from(clean, edited=True))
         after = retain_loss(model, place.retain)
-        broken = diverged or _collapse(model, before, after) or _nothing(digests, clean.weights, where)
+        broken = diverged or _collapse(model, before, after) or _nothing(state.weights, clean.weights, where)
         change = change_by_component(model, where, copies)
-        yield Edit(where, history, before, after, digests, change, copies, broken)
+        yield Edit(where, history, before, after, state, change, copies, broken)
 
 
 def retain_loss(model: Model, retain: RetainText) -> float:

@@ -82,12 +82,12 @@ class Fingerprint:
         return "its weights are the same and its answers are not"
 
 
-def fingerprint(model: Model, weights: Mapping[str, str] | None = None) -> Fingerprint:
-    """The model as it is now; `weights` are its digests where they are known already."""
+def fingerprint(model: Model) -> Fingerprint:
+    """The model as it is now."""
     network = model.network
     buffers = (tensor_bytes(name, buffer.detach()) for name, buffer in network.named_buffers())
     return Fingerprint(
-        weights=weights or model.tensor_digests(),
+        weights=model.tensor_digests(),
         buffers=tensor_digests(buffers),
         modules={
             path: ModuleState(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from unlearnbench.model.digest import weights_digest
 from unlearnbench.records.record import Record
 from unlearnbench.running.edit import Edit
+from unlearnbench.running.guard import Fingerprint, fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -43,8 +44,8 @@ def keep(model: Model, edit: Edit, folder: Path) -> None:
 @contextmanager
 def reapplied(
     model: Model, record: Record | None, folder: Path
-) -> Iterator[tuple[Mapping[str, str], Mapping[str, torch.Tensor]] | None]:
-    """Within: the model has the kept edit. Yields its digests and the tensors of before.
+) -> Iterator[tuple[Fingerprint, Mapping[str, torch.Tensor]] | None]:
+    """Within: the model has the kept edit. Yields what it then is and the tensors of before.
 
     Yields None, with the model untouched, where no edit was kept, or where the kept one is not the record's.
     """
@@ -54,9 +55,9 @@ def reapplied(
         return
     with model.restored(tensors) as copies:
         model.write(tensors)
-        digests = model.tensor_digests()
-        if weights_digest(digests) == record.weights.edited_sha256:
-            yield digests, copies
+        state = fingerprint(model)
+        if weights_digest(state.weights) == record.weights.edited_sha256:
+            yield state, copies
             return
     yield None
 

@@ -43,13 +43,13 @@ class Outcome:
 def missing(order: Order) -> list[Cell]:
     """The cells that can be done here and are not; damaged records count as not done."""
     able = [cell for cell in order.cells if cell.skipped is None]
-    return [cell for cell in able if not is_done(cell, found_record(order.folder(cell)))]
+    return [cell for cell in able if not is_done(cell, found_record(cell, order.folder(cell)))]
 
 
-def found_record(folder: Path) -> Record | None:
-    """The record that is there and whole, or None."""
+def found_record(cell: Cell, folder: Path) -> Record | None:
+    """The cell's record where it is there and whole, or None."""
     try:
-        return kept_record(folder)
+        return kept_record(cell, folder)
     except (TamperedRecord, UsageError):
         return None
 
@@ -89,10 +89,10 @@ def _attempt(
         if not ours:
             return False
         watcher.start(cell.label)
-        if is_done(cell, found_record(folder)):
+        if is_done(cell, found_record(cell, folder)):
             watcher.finish("done by another command")
             return True
-        set_aside(folder)
+        set_aside(cell, folder)
         try:
             record = runner.run(cell, folder, watcher.report)
         except MissingPrerequisite:
@@ -121,9 +121,9 @@ def _failed(cell: Cell, error: BaseException, watcher: Watcher, outcome: Outcome
     watcher.finish(f"FAILED {text}{hint}")
 
 
-def set_aside(folder: Path) -> None:
+def set_aside(cell: Cell, folder: Path) -> None:
     """A record that cannot be read is kept under another name, so that its run can be done again."""
-    if (folder / store.RESULT).exists() and found_record(folder) is None:
+    if (folder / store.RESULT).exists() and found_record(cell, folder) is None:
         number = 1
         while (aside := folder.with_name(f".{folder.name}.damaged-{number}")).exists():
             number += 1

@@ -99,7 +99,7 @@ class Runner:
         that the model cannot serve, `Escaped` for a method or a task that left a change behind, `NotReproduced`
         for an edit whose record is there and that cannot be made again.
         """
-        model, before = self.loaded().model, kept_record(folder)
+        model, before = self.loaded().model, kept_record(cell, folder)
         meter = Meter(model, {"device": self.device, "device_map": self.located.device_map})
         try:
             record = self._edit_and_ask(Job(cell, folder, progress, meter), before)
@@ -140,26 +140,25 @@ class Runner:
             if known is None:
                 base = weights_digest(clean.weights)
                 known = first_record(cell, model, edit, base, seeds, warnings, job.meter)
-            _refuse_another(known, weights_digest(edit.digests), job.folder)
+            _refuse_another(known, weights_digest(edit.state.weights), job.folder)
             if self.keep_edits and edit.where.tensors:
                 keep(model, edit, job.folder)
             if edit.invalid is None:
-                return self._ask(job, known, edit.digests, edit.copies)
+                return self._ask(job, known, edit.state, edit.copies)
             store.save(known, {}, job.folder)
             return known
 
-    def _ask(self, job: Job, record: Record, digests: Mapping[str, str], copies: Mapping[str, torch.Tensor]) -> Record:
-        """Ask the tasks that the record does not answer; it is written after each of them."""
+    def _ask(self, job: Job, record: Record, state: Fingerprint, copies: Mapping[str, torch.Tensor]) -> Record:
+        """Ask the tasks that the record does not answer; it is written after each, and each must leave `state`."""
         model, before, answers = self.loaded().model, record, list[TaskResult]()
         earlier = record.sessions if record.tasks else []
         missing = unasked(job.cell, record)
-        within = fingerprint(model, digests)
         for done, one in enumerate(missing):
             job.progress(one.spec.name, done, len(missing))
             with job.meter.clock.stage(one.spec.name):
                 place = self._asking_place(job, one, copies)
                 answer = ask(model, job.cell.split, one.task, one.spec, job.cell.spec.hash, len(earlier), place)
-            left = fingerprint(model).change_from(within)
+            left = fingerprint(model).change_from(state)
             if left:
                 raise Escaped(f"task {one.spec.name} left a change in the model: {left}", "a task must undo it")
             answers.append(answer.result)
@@ -212,12 +211,12 @@ def _put_back(record: Record | None, folder: Path) -> None:
         (folder / store.RESULT).unlink(missing_ok=True)
 
 
-def kept_record(folder: Path) -> Record | None:
-    """The record that is there, or None. Raises `TamperedRecord` for one of another edit than its folder says."""
+def kept_record(cell: Cell, folder: Path) -> Record | None:
+    """The cell's record, or None where there is none. Raises `TamperedRecord` for the record of another edit."""
     if not (folder / store.RESULT).exists():
         return None
     record = store.load(folder)
-    if not record.spec.path.endswith(folder.name) and folder.name.startswith("seed-"):
+    if record.identity.edit_hash != cell.spec.hash:
         raise TamperedRecord(f"the record in {folder} is of another edit: {record.spec.path}", "remove the folder")
     return record
 

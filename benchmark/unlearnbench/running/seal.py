@@ -76,7 +76,7 @@ def first_record(
             localization=localization_result(model, edit.where, edit.change),
             weights=WeightsResult(
                 base_sha256=base_sha256,
-                edited_sha256=weights_digest(edit.digests),
+                edited_sha256=weights_digest(edit.state.weights),
                 parameters=model.size(model.parameters),
             ),
             history=thinned(edit.history),

@@ -1,7 +1,6 @@
 """What the words of a command name: methods, facts and tasks, each with its settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +10,7 @@ from unlearnbench.editing.method import Method
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import FactSet
 from unlearnbench.model.source import ModelSource
-from unlearnbench.settings import configured, made, parts_of
+from unlearnbench.settings import changed, configured, made, names_of, parts_of
 from unlearnbench.words import read_word
 
 
@@ -21,7 +20,7 @@ def parse_methods(words: Sequence[str], shared: Mapping[str, Any]) -> list[Metho
     Raises `UnknownName` for a shared setting that none of the methods has.
     """
     found = [parse_method(word, shared) for word in words]
-    known = {name for method in found for part in (method, *parts_of(method).values()) for name in _names(part)}
+    known = {name for method in found for part in (method, *parts_of(method).values()) for name in names_of(part)}
     for key in shared:
         if known and key not in known:  # methods that take no settings at all ignore shared ones
             raise UnknownName("setting in --method_args", key, known)
@@ -32,14 +31,13 @@ def parse_method(word: str, shared: Mapping[str, Any] = MappingProxyType({})) ->
     """`name` or `name[setting=value,…]`, where a setting may be a part: `objective=npo[beta=0.1]`."""
     name, given = read_word(word, "method")
     entry: type[Method] = registry.methods[name]
-    if given and not fields(entry):  # type: ignore[arg-type]
+    if given and not names_of(entry):
         raise UsageError(f"method {name!r} takes no settings", f"say {name}")
     method = made(Method, word)
     nested = {key for value in given.values() if "[" in value for key in read_word(value, "part").settings}
     for key, value in shared.items():
         if key not in given and key not in nested and _takes(method, key):
-            held = {one: getattr(method, one) for one in _names(method)}
-            method = configured(entry, {**held, key: value}, f"method {name}")
+            method = changed(method, key, value, f"method {name}")
     return method
 
 
@@ -85,20 +83,14 @@ def _tasks_of(facts: FactSet, asked: Sequence[tuple[str, Mapping[str, str]]], so
     for name, entry in able.items():
         settings = [given for word, given in asked if word in (facts.name, name)]
         if settings:
-            merged = {key: value for given in settings for key, value in given.items()}
-            for given in settings:
-                for key, value in given.items():
-                    if merged[key] != value:
-                        raise UsageError(
-                            f"{name} is asked with {key}={value} and with {key}={merged[key]}", "ask twice"
-                        )
+            merged: dict[str, str] = {}
+            for key, value in (pair for given in settings for pair in given.items()):
+                if merged.setdefault(key, value) != value:
+                    what = f"{name} is asked with {key}={merged[key]} and with {key}={value}"
+                    raise UsageError(what, "ask for one of them, and then for the other")
             found[name] = configured(entry, merged, f"task {name}").resolved(source)
     return found
 
 
-def _names(entry: Any) -> list[str]:
-    return [one.name for one in fields(entry)]
-
-
 def _takes(method: Method, key: str) -> bool:
-    return any(key in _names(one) for one in (method, *parts_of(method).values()))
+    return any(key in names_of(one) for one in (method, *parts_of(method).values()))
