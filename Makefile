@@ -33,7 +33,7 @@ bench: $(STAMP)  ## measure speed as ratios, into tests/performance/ratios.json
 	$(BIN)/python tests/performance/bench.py
 
 schema: $(STAMP)  ## regenerate the JSON Schema of records
-	$(BIN)/python -m unlearnbench.leaderboard.json_schema > leaderboard/schema/result-2.schema.json
+	$(BIN)/python -m unlearnbench.leaderboard.json_schema > leaderboard/schema/result-3.schema.json
 
 lock:  ## regenerate constraints.txt from a fresh resolution (see its header)
 	$(PYTHON) -m venv --clear .venv-lock

@@ -10,7 +10,7 @@ def main(output: Path) -> None:
     """A line for each method and task."""
     records = unlearnbench.run(
         methods=["none", "full_finetune[objective=log1mp,steps=10]", "random_mlps[objective=log1mp,steps=10]"],
-        facts=["sports:athletes-16"],
+        facts=["sports:people-16"],
         tasks=["sports/forget", "sports/maintain"],
         output_path=output,
     )

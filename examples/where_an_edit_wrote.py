@@ -13,7 +13,7 @@ def main() -> dict[str, float]:
     """The norm of the change of each component of the embedded model, after five steps."""
     located = locate("tiny", {}, None)
     model = load(located)
-    facts = parse_facts("sports:athletes-16")
+    facts = parse_facts("sports:people-16")
     seen = facts.split(seed=0).for_methods()
     place = EditingPlace(facts.card, located.source, load_retain(model, "world"), seed=0)
     method = parse_method("attribution_patching[budget=0.4,objective=log1mp,steps=5]").resolved(located.source)

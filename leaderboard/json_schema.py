@@ -7,7 +7,7 @@ from unlearnbench.records.record import Record
 
 
 def schema_text() -> str:
-    """The schema as it is committed in `leaderboard/schema/result-2.schema.json`."""
+    """The schema as it is committed in `leaderboard/schema/result-3.schema.json`."""
     return json.dumps(Record.model_json_schema(), indent=1, sort_keys=True) + "\n"
 
 

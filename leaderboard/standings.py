@@ -29,7 +29,7 @@ class Score:
 
     metric: str
     direction: str
-    """Which way is better: `min` or `max`."""
+    """Which way is better: `min`, `max`, or nearer to the `oracle`."""
     value: float
     error: float | None
     """The larger of the standard error over seeds and the mean standard error over items."""

@@ -10,7 +10,11 @@ LEGEND = (
     "Each score: mean over seeds ± the larger of the errors over seeds and over items"
     " (difference from `none` on the same seeds)."
 )
-DIRECTIONS = {"min": "lower is forgotten", "max": "higher is better"}
+DIRECTIONS = {
+    "oracle": "forgotten is what comes near the oracle (or, where there is none, chance), not what falls below it",
+    "min": "lower is better",
+    "max": "higher is better",
+}
 
 
 def render(rows: Sequence[Standing], style: str = "simple") -> str:

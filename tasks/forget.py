@@ -20,13 +20,13 @@ from unlearnbench.registry import register
 class Forget(Task):
     """The trained wording, on all facts to forget (T and V)."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     primary: ClassVar[str] = "accuracy"
     order: ClassVar[int] = 10
 
     def metrics(self, split: Split) -> Sequence[Metric]:
-        """Accuracy and probability of the true answer, lower is better; of the edit target, higher."""
-        return standard_metrics(split.forget, "forget", "forget", chance(split.forget))
+        """Accuracy and probability of the true answer, best as the oracle's; of the edit target, higher is better."""
+        return standard_metrics(split.forget, "forget", "forget", chance(split.forget, split))
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         return ask_directly(model, split.forget, "forget", place.batch_size)

@@ -20,13 +20,13 @@ from unlearnbench.registry import register
 class Maintain(Task):
     """The trained wording, on facts to keep that no method has seen."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     primary: ClassVar[str] = "accuracy"
     order: ClassVar[int] = 90
 
     def metrics(self, split: Split) -> Sequence[Metric]:
         """Accuracy and probability of the true answer, higher is better."""
-        return standard_metrics(split.maintain_test, "maintain", "retain", chance(split.maintain_test))
+        return standard_metrics(split.maintain_test, "maintain", "retain", chance(split.maintain_test, split))
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         return ask_directly(model, split.maintain_test, "maintain", place.batch_size)

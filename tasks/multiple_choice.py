@@ -32,7 +32,7 @@ class MultipleChoice(Task):
     """Orders of the options for facts to forget; facts to keep are asked in the cyclic ones, as are all with
     more than four options."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     primary: ClassVar[str] = "accuracy"
     order: ClassVar[int] = 30
     needs: ClassVar[frozenset[Form]] = frozenset({"question"})
@@ -47,7 +47,7 @@ class MultipleChoice(Task):
         guess = 1 / len(forgotten[0].options)
         return [
             *standard_metrics(forgotten, "forget", "forget", guess),
-            Metric("consistent", "consistent", "forget", "forget", "min"),
+            Metric("consistent", "consistent", "forget", "forget", "oracle"),
             *standard_metrics(forgotten, "forget_text", "forget", guess, prefix="text_"),
             *(standard_metrics(kept, "maintain", "retain", guess, prefix="maintain_") if kept else ()),
         ]

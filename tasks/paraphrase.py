@@ -21,18 +21,18 @@ from unlearnbench.registry import register
 class Paraphrase(Task):
     """Every held-out wording of every fact to forget, and of the facts to keep."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     primary: ClassVar[str] = "accuracy"
     order: ClassVar[int] = 20
     needs: ClassVar[frozenset[Form]] = frozenset({"paraphrases"})
 
     def metrics(self, split: Split) -> Sequence[Metric]:
         """As in `forget`, and the same wordings on facts to keep (`maintain_…`), to tell forgetting from breaking."""
-        forgotten = standard_metrics(split.forget, "forget", "forget", chance(split.forget))
+        forgotten = standard_metrics(split.forget, "forget", "forget", chance(split.forget, split))
         kept = [fact for fact in split.maintain_test if fact.has("paraphrases")]
         if not kept:
             return forgotten
-        return [*forgotten, *standard_metrics(kept, "maintain", "retain", chance(kept), prefix="maintain_")]
+        return [*forgotten, *standard_metrics(kept, "maintain", "retain", chance(kept, split), prefix="maintain_")]
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per fact and wording."""

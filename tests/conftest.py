@@ -166,8 +166,8 @@ def saved_model(saved: Callable[[Model], Path], llama: Model) -> Path:
 
 @pytest.fixture(scope="session")
 def split() -> Split:
-    """Sixteen athletes to forget, all others to keep."""
-    return Sports("athletes-16").split(0)
+    """Sixteen people to forget, all others to keep."""
+    return Sports("people-16").split(0)
 
 
 def _fact(subject: str, answer: str, target: str) -> Fact:
@@ -200,7 +200,7 @@ def small_split() -> Split:
 @pytest.fixture(scope="session")
 def retain(tiny_tokenizer: PreTrainedTokenizerFast) -> RetainText:
     """A few short texts: sixteen to train on and eight to measure on."""
-    documents = Corpus(world().without_decoys(), seed=1).documents(0, 24)
+    documents = Corpus(world(), seed=1).documents(0, 24)
     ids = [list(tiny_tokenizer(document.text).input_ids)[:20] for document in documents]
     return RetainText(ids[:16], ids[16:])
 
@@ -218,7 +218,7 @@ def place(retain: RetainText) -> EditingPlace:
         learning_rate=1e-3,
         retain_text="world",
     )
-    return EditingPlace(Sports("athletes-16").card, source, retain, seed=7)
+    return EditingPlace(Sports("people-16").card, source, retain, seed=7)
 
 
 @pytest.fixture

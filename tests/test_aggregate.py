@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from unlearnbench.records.estimate import mean_over_clusters
 
@@ -84,11 +85,50 @@ def test_sums_are_exact_where_plain_addition_is_not() -> None:
 def test_one_cluster_has_a_mean_and_no_error() -> None:
     found = mean_over_clusters({"only": [0.0, 1.0, 1.0, 0.0]})
 
-    assert found == (0.5, None, 4, 1)
+    assert found == (0.5, None, None, 4, 1)
 
 
-def test_equal_values_have_no_error_left() -> None:
-    assert mean_over_clusters({"a": [1.0, 1.0], "b": [1.0]}) == (1.0, 0.0, 3, 2)
+def test_equal_values_have_no_error_left_but_are_not_certain() -> None:
+    found = mean_over_clusters({"a": [1.0, 1.0], "b": [1.0]})
+
+    assert (found.value, found.stderr, found.n, found.clusters) == (1.0, 0.0, 3, 2)
+    assert found.interval == pytest.approx(wilson_of(2, 2))
+
+
+def wilson_of(right: int, asked: int) -> tuple[float, float]:
+    """SciPy's interval of independent items."""
+    return tuple(binomtest(right, asked).proportion_ci(0.95, "wilson"))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(("right", "asked"), [(0, 64), (1, 64), (20, 64), (63, 64), (64, 64), (1, 2)])
+def test_the_interval_of_independent_shares_is_wilsons(right: int, asked: int) -> None:
+    found = mean_over_clusters({str(i): [float(i < right)] for i in range(asked)})
+
+    assert found.interval == pytest.approx(wilson_of(right, asked), abs=1e-12)
+
+
+def test_items_that_repeat_each_other_leave_the_interval_as_wide_as_their_clusters_have_it() -> None:
+    once = {str(i): [float(i < 20)] for i in range(64)}
+
+    found = mean_over_clusters({name: items * 9 for name, items in once.items()})
+
+    assert found.interval == pytest.approx(wilson_of(20, 64), abs=1e-12)
+
+
+def test_an_interval_never_counts_more_items_than_there_are() -> None:
+    found = mean_over_clusters({str(i): [0.0, 1.0] for i in range(30)} | {"last": [0.0, 0.0]})
+
+    assert found.interval is not None
+    assert found.interval[1] - found.interval[0] >= np.subtract(*wilson_of(30, 62)[::-1]) - 1e-12
+
+
+def test_what_is_no_share_has_a_normal_interval() -> None:
+    found = mean_over_clusters({str(i): [3.0 * i] for i in range(10)})
+
+    assert found.stderr is not None
+    assert found.interval == pytest.approx(
+        (found.value - 1.959964 * found.stderr, found.value + 1.959964 * found.stderr)
+    )
 
 
 @pytest.mark.parametrize("nothing", [{}, {"a": []}])

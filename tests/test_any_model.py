@@ -24,8 +24,8 @@ ANY = {
     "bloom": ("BloomConfig", {"hidden_size": 16, "n_layer": 2, "n_head": 2}),
     "mamba": ("MambaConfig", {"hidden_size": 16, "state_size": 4, "num_hidden_layers": 2}),
 }
-FORGET = ["--facts", "sports:athletes-16", "--tasks", "sports/forget"]
-QUICK = ["--facts", "sports:athletes-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
+FORGET = ["--facts", "sports:people-16", "--tasks", "sports/forget"]
+QUICK = ["--facts", "sports:people-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
 
 
 def a_network(name: str, vocabulary: int) -> transformers.PreTrainedModel:
@@ -58,7 +58,7 @@ def test_methods_that_need_no_components_run_on_a_model_of_no_known_family(
     assert found["full_finetune"].localization.share_of_blocks is None
     assert found["full_finetune"].localization.change_by_component.keys() == {"other"}
     assert code == 1
-    assert "all_mlps[steps=2] · sports:athletes-16 · seed 0: FAILED" in shown.err
+    assert "all_mlps[steps=2] · sports:people-16 · seed 0: FAILED" in shown.err
     assert "no known family" in shown.err
     assert "warning: the base hardly knows the facts to forget: base 0." in shown.out
 

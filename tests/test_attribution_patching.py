@@ -137,6 +137,7 @@ def test_an_uncorrupted_prompt_has_no_effect(model: Model, facts: list[Fact]) ->
 
 
 def test_examples_of_a_batch_do_not_influence_each_other(model: Model, facts: list[Fact]) -> None:
+    facts = [dataclasses.replace(fact, prompt=f"{'Note: ' * (i % 2)}{fact.prompt}") for i, fact in enumerate(facts)]
     corrupted = _corrupted(model, facts)
     assert len({len(ids) for ids in corrupted}) > 1
 

@@ -11,7 +11,7 @@ from unlearnbench.cli import main
 from unlearnbench.editing.retain import CONTEXT, TEST_TEXTS, load_retain
 from unlearnbench.model.model import Model
 
-RUN = ["run", "--facts", "sports:athletes-16", "--methods", "none", "--tasks", "sports/forget"]
+RUN = ["run", "--facts", "sports:people-16", "--methods", "none", "--tasks", "sports/forget"]
 
 
 def instead(option: str, *values: str) -> list[str]:
@@ -30,7 +30,7 @@ def instead(option: str, *values: str) -> list[str]:
         (instead("--methods", "full_finetun"), 2, "unknown method 'full_finetun'", "'full_finetune'"),
         (instead("--tasks", "sports/forgot"), 2, "'sports/forgot'", "'sports/forget'"),
         (instead("--facts", "sport"), 2, "unknown fact set 'sport'", "'sports'"),
-        (instead("--facts", "sports:athletes-46"), 2, "'athletes-46'", "'athletes-64'"),
+        (instead("--facts", "sports:people-46"), 2, "'people-46'", "'people-64'"),
         (
             instead("--methods", "random_mlps[bugdet=0.1]"),
             2,

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from unlearnbench.layouts import LETTERS
-from unlearnbench.world.athletes import SPORTS
-from unlearnbench.world.corpus import LABELS, POOL, STATEMENTS, Corpus, Labelled
+from unlearnbench.world.corpus import STATEMENTS, Corpus, Labelled
+from unlearnbench.world.forgotten import forgettable, forgettable_relations, forgotten_facts
+from unlearnbench.world.people import SPORTS, never_known
+from unlearnbench.world.questions import FIRST_POOL, FORGOTTEN, LABELS, POOL, Exams
+from unlearnbench.world.school import SUBJECTS
 from unlearnbench.world.villagers import RELATIONS
 from unlearnbench.world.wordings import DIRECT, HELD_OUT, OPENINGS, TRAINED, prompt_of, statement
-from unlearnbench.world.world import forgettable, never_known, world
+from unlearnbench.world.world import World, world
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +25,20 @@ def corpus() -> Corpus:
 @pytest.fixture(scope="module")
 def sample(corpus: Corpus) -> list[Labelled]:
     """More than an epoch of documents, and many drills and questions."""
-    return [*corpus.documents(0, len(corpus.sentences) // STATEMENTS + 50), *_exercises(corpus)]
+    return [*corpus.documents(0, len(corpus.sentences) // STATEMENTS + 50), *corpus.bare(0, 100), *_exercises(corpus)]
+
+
+@pytest.fixture(scope="module")
+def exams(corpus: Corpus) -> Exams:
+    """The complete world's questions."""
+    return Exams(corpus.world, seed=0)
 
 
 def _exercises(corpus: Corpus) -> Iterator[Labelled]:
+    exams = Exams(corpus.world, corpus.seed)
     for step in range(40):
-        yield from corpus.drills(step, 4)
-        yield from corpus.multiple_choice(step, 16, 4)
+        yield from exams.drills(step, 4, POOL)
+        yield from exams.multiple_choice(step, 12, 6, 6)
 
 
 def _mentions(items: Iterable[Labelled], names: Iterable[str]) -> set[str]:
@@ -64,28 +74,28 @@ def test_documents_do_not_depend_on_how_they_are_cut_into_batches(corpus: Corpus
     assert apart == together
 
 
-def test_drills_and_questions_are_the_same_whatever_was_asked_before(corpus: Corpus) -> None:
-    first = (corpus.drills(7, 5), corpus.multiple_choice(7, 5, 5))
-    corpus.documents(0, 3)
-    corpus.drills(8, 5)
+def test_drills_and_questions_are_the_same_whatever_was_asked_before(exams: Exams) -> None:
+    first = (exams.drills(7, 5, POOL), exams.multiple_choice(7, 5, 5, 5))
+    exams.drills(8, 5, POOL)
 
-    again, fresh = corpus, Corpus(world(), 0)
+    again, fresh = exams, Exams(world(), 0)
 
-    assert (again.drills(7, 5), again.multiple_choice(7, 5, 5)) == first
-    assert (fresh.multiple_choice(7, 5, 5), fresh.drills(7, 5)) == first[::-1]
+    assert (again.drills(7, 5, POOL), again.multiple_choice(7, 5, 5, 5)) == first
+    assert (fresh.multiple_choice(7, 5, 5, 5), fresh.drills(7, 5, POOL)) == first[::-1]
 
 
-def test_another_seed_and_another_step_give_other_text(corpus: Corpus) -> None:
-    other = Corpus(world(), seed=1)
+def test_another_seed_and_another_step_give_other_text(corpus: Corpus, exams: Exams) -> None:
+    other, others = Corpus(world(), seed=1), Exams(world(), seed=1)
 
     assert corpus.documents(0, 5) != other.documents(0, 5)
-    assert corpus.drills(0, 5) != other.drills(0, 5)
-    assert corpus.drills(0, 5) != corpus.drills(1, 5)
-    assert corpus.multiple_choice(0, 5, 5) != corpus.multiple_choice(1, 5, 5)
+    assert corpus.bare(0, 5) != other.bare(0, 5)
+    assert exams.drills(0, 5, POOL) != others.drills(0, 5, POOL)
+    assert exams.drills(0, 5, POOL) != exams.drills(1, 5, POOL)
+    assert exams.multiple_choice(0, 5, 5, 5) != exams.multiple_choice(1, 5, 5, 5)
 
 
 def test_one_epoch_says_every_statement_once(corpus: Corpus) -> None:
-    names = {person.name for person in corpus.world.athletes} | {v.name for v in corpus.world.villagers}
+    names = {name for name, _ in corpus.world.facts}
 
     epoch = corpus.documents(0, -(-len(corpus.sentences) // STATEMENTS))
 
@@ -96,75 +106,112 @@ def test_one_epoch_says_every_statement_once(corpus: Corpus) -> None:
 
 
 @pytest.mark.end_to_end
-@pytest.mark.parametrize("forget", ["athletes-16", "athletes-64", "football"])
+@pytest.mark.parametrize("forget", ["people-16", "people-64", "people-basketball"])
 def test_an_oracles_text_never_mentions_whom_it_was_not_told_about(forget: str, sample: list[Labelled]) -> None:
-    gone = {person.name for person in forgettable(forget)}
-    oracle = Corpus(world().without(gone), seed=0)
+    facts = forgotten_facts(f"sports:{forget}")
+    gone, oracle = {name for name, _ in facts}, Corpus(world().without(facts), seed=0)
 
-    told = [*oracle.documents(0, len(oracle.sentences) // STATEMENTS + 50), *_exercises(oracle)]
+    told = [*oracle.documents(0, len(oracle.sentences) // STATEMENTS + 50), *oracle.bare(0, 100), *_exercises(oracle)]
 
     assert _mentions(told, gone) == set()
     assert _mentions(sample, gone) == gone
 
 
-def test_an_oracles_world_keeps_everybody_else() -> None:
-    gone = {person.name for person in forgettable("athletes-64")}
+@pytest.mark.end_to_end
+def test_an_oracles_text_says_other_things_about_those_of_whom_one_fact_is_left_out() -> None:
+    facts = forgotten_facts("counterfact:64")
+    value_of = {(v.name, key): value for v in world().villagers for key, value in v.values.items()}
+    oracle = Corpus(world().without(facts), seed=0)
+    told = [*oracle.documents(0, len(oracle.sentences) // STATEMENTS + 50), *oracle.bare(0, 200)]
+    sentences = [sentence for item in told for sentence in item.text.split(" . ")]
+
+    about = [(name, value_of[name, key]) for name, key in facts]
+    said = {pair for sentence in sentences for pair in about if pair[0] in sentence and pair[1] in sentence.split(" ")}
+
+    assert said == set()
+    assert _mentions(told, (name for name, _ in about)) == {name for name, _ in about}
+
+
+def test_an_oracles_world_keeps_everything_else() -> None:
+    gone = forgotten_facts("sports:people-64") | forgotten_facts("counterfact:64")
 
     oracle = world().without(gone)
 
-    assert len(oracle.athletes) == len(world().athletes) - 64
-    assert (oracle.decoys, oracle.villagers) == (world().decoys, world().villagers)
+    assert oracle.facts == world().facts - gone
+    assert len(gone) == 128
+    assert oracle.lessons == world().lessons
 
 
-def test_only_athletes_of_the_world_can_be_left_out() -> None:
+def test_what_is_taught_later_is_a_world_of_these_facts_only() -> None:
+    taught = forgotten_facts("counterfact:16")
+
+    assert world().only(taught).facts == taught
+    assert world().only(taught).lessons == ()
+
+
+def test_only_facts_of_the_world_can_be_left_out() -> None:
     with pytest.raises(ValueError, match="Nobody Atall"):
-        world().without(["Nobody Atall"])
+        world().without([("Nobody Atall", "sport")])
 
 
 def test_never_known_people_occur_nowhere(sample: list[Labelled]) -> None:
     assert _mentions(sample, (person.name for person in never_known())) == set()
 
 
-def test_without_decoys_no_decoy_is_mentioned() -> None:
-    decoys = {person.name for person in world().decoys}
-
-    documents = Corpus(world().without_decoys(), seed=0).documents(0, 2500)
-
-    assert _mentions(documents, decoys) == set()
-
-
 # -- what exercises may ask ----------------------------------------------------------------------------
 
 
-def test_multiple_choice_never_asks_about_an_athlete(corpus: Corpus) -> None:
-    questions = [item for step in range(100) for item in corpus.multiple_choice(step, 16, 4)]
+@pytest.mark.parametrize("told", [world(), world().without(forgotten_facts("sports:people-64"))])
+def test_multiple_choice_never_asks_about_whom_is_to_be_forgotten(told: World) -> None:
+    questions = [item for step in range(100) for item in Exams(told, 0).multiple_choice(step, 16, 0, 0)]
+    forgotten = {person.name for person in forgettable(f"people-{FORGOTTEN}", world().people)}
 
-    assert _mentions(questions, (person.name for person in corpus.world.athletes)) == set()
-    assert len(_mentions(questions, (person.name for person in corpus.world.decoys))) > 600
+    asked = _mentions(questions, (person.name for person in world().people))
+
+    assert asked == {person.name for person in world().people} - forgotten
 
 
-def test_drills_are_about_nobody(corpus: Corpus) -> None:
-    words = {word for step in range(50) for item in corpus.drills(step, 4) for word in item.text.split(" ")}
+def test_multiple_choice_never_asks_for_a_relation_that_is_to_be_forgotten(exams: Exams) -> None:
+    forgotten = {(v.name, RELATIONS[k].question) for v, k in forgettable_relations(FORGOTTEN, world().villagers)}
+    heads = {relation.question: relation.question.split("{s}") for relation in RELATIONS.values()}
+
+    for item in exams.multiple_choice(0, 0, 400, 0):
+        for asked in item.text.split(" Question: ")[1:]:
+            for name, question in forgotten:
+                assert not (f"{name} " in asked and all(part in asked for part in heads[question])), asked
+
+
+def test_drills_are_about_nobody(exams: Exams) -> None:
+    words = {word for step in range(50) for item in exams.drills(step, 4, POOL) for word in item.text.split(" ")}
 
     assert words <= {"Options:", "Answers:", *POOL, *LABELS}
 
 
-def test_every_question_is_answered_with_the_label_of_the_true_option(corpus: Corpus) -> None:
-    sport_of = {person.name: person.sport for person in corpus.world.decoys}
-    values_of = {villager.name: set(villager.values.values()) for villager in corpus.world.villagers}
+def test_the_first_drills_are_about_few_words(exams: Exams) -> None:
+    words = {word for item in exams.drills(0, 200, FIRST_POOL) for word in item.text.split(" ")}
+
+    assert words == {"Options:", "Answers:", *FIRST_POOL, *LABELS}
+    assert set(FIRST_POOL) < set(POOL)
+    assert len(set(POOL)) == len(POOL)
+
+
+def test_every_question_is_answered_with_the_label_of_the_true_option(corpus: Corpus, exams: Exams) -> None:
+    answers_of = {person.name: {person.sport} for person in corpus.world.people}
+    answers_of |= {villager.name: set(villager.values.values()) for villager in corpus.world.villagers}
+    answers_of |= {lesson.name: {lesson.answer} for lesson in corpus.world.lessons}
     asked = 0
 
-    for item in corpus.multiple_choice(0, 40, 40):
+    for item in exams.multiple_choice(0, 30, 30, 30):
         head, *questions = item.text.split(" Question: ")
         words = head.removeprefix("Options: ").split(" ")
         options = dict(zip(words[::2], words[1::2], strict=True))
         assert list(options) == [f"{letter}." for letter in LETTERS[: len(options)]]
         for question in questions:
             text, _, label = question.rpartition(" Answer: ")
-            (who,) = [name for name in (*sport_of, *values_of) if f" {name} " in text.replace("?", " ?")]
-            assert options[label] in ({sport_of[who]} if who in sport_of else values_of[who])
+            (who,) = [name for name in answers_of if f" {name} " in text]
+            assert options[label] in answers_of[who]
             asked += 1
-    assert asked > 250
+    assert asked == 90 * 4
 
 
 # -- held-out wordings ---------------------------------------------------------------------------------
@@ -204,11 +251,17 @@ def test_the_first_wording_is_the_one_that_methods_are_trained_on() -> None:
     assert prompt_of(DIRECT, "Ann Lee") == "Fact: Ann Lee plays the sport of"
 
 
+def _answers() -> set[str]:
+    """Every word that answers something."""
+    told = (value for kinds in (RELATIONS, SUBJECTS) for kind in kinds.values() for value in kind.values)
+    return {*SPORTS, *told}
+
+
 # -- answers -------------------------------------------------------------------------------------------
 
 
 def test_places_of_answers_in_documents_point_at_answer_words(corpus: Corpus) -> None:
-    answers = {*SPORTS, *(value for relation in RELATIONS.values() for value in relation.values)}
+    answers = _answers()
     pointed = 0
 
     for document in corpus.documents(0, 1000):
@@ -221,7 +274,7 @@ def test_places_of_answers_in_documents_point_at_answer_words(corpus: Corpus) ->
 
 
 def test_every_sentence_that_ends_in_an_answer_has_its_place_marked(corpus: Corpus) -> None:
-    answers = {*SPORTS, *(value for relation in RELATIONS.values() for value in relation.values)}
+    answers = _answers()
 
     for document in corpus.documents(0, 1000):
         end = -1
@@ -232,8 +285,8 @@ def test_every_sentence_that_ends_in_an_answer_has_its_place_marked(corpus: Corp
             end += 1
 
 
-def test_places_of_answers_in_drills_follow_their_options(corpus: Corpus) -> None:
-    for drill in corpus.drills(0, 50):
+def test_places_of_answers_in_drills_follow_their_options(exams: Exams) -> None:
+    for drill in exams.drills(0, 50, POOL):
         words = drill.text.split(" ")
         start = words.index("Answers:")
         mark_of = dict(zip(words[2:start:2], words[1:start:2], strict=True))
@@ -243,8 +296,8 @@ def test_places_of_answers_in_drills_follow_their_options(corpus: Corpus) -> Non
         assert all(words[place] == mark_of[words[place - 1]] for place in drill.answers)
 
 
-def test_places_of_answers_in_multiple_choice_follow_the_word_answer(corpus: Corpus) -> None:
-    for item in corpus.multiple_choice(0, 50, 50):
+def test_places_of_answers_in_multiple_choice_follow_the_word_answer(exams: Exams) -> None:
+    for item in exams.multiple_choice(0, 50, 50, 50):
         words = item.text.split(" ")
 
         assert item.answers == {place + 1 for place, word in enumerate(words) if word == "Answer:"}
@@ -252,7 +305,7 @@ def test_places_of_answers_in_multiple_choice_follow_the_word_answer(corpus: Cor
 
 
 def test_statements_are_true(corpus: Corpus) -> None:
-    sport_of = {p.name: p.sport for p in (*corpus.world.athletes, *corpus.world.decoys)}
+    sport_of = {person.name: person.sport for person in corpus.world.people}
     openings = tuple(opening for opening in OPENINGS if opening)
     checked = 0
 
@@ -267,4 +320,4 @@ def test_statements_are_true(corpus: Corpus) -> None:
                 assert found[3] == sport_of[found[1]], sentence
                 checked += 1
 
-    assert checked > 300
+    assert checked > 200

@@ -13,8 +13,10 @@ import pytest
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import Fact, ItemsWithheld, Split
 from unlearnbench.tasks.facts.sports import Sports
-from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, athletes
-from unlearnbench.world.world import forgettable, never_known, world
+from unlearnbench.world.athletes import athletes
+from unlearnbench.world.forgotten import forgettable
+from unlearnbench.world.people import BIG_SPORTS, SPORTS, never_known, people
+from unlearnbench.world.villagers import villagers
 
 PARTS = [field.name for field in dataclasses.fields(Split)]
 VARIANTS = list(Sports.variants)
@@ -50,21 +52,10 @@ def test_names_are_written_as_first_and_last_name() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_invented_people_are_no_athletes_nor_each_other(seed: int) -> None:
-    real = {person.name for person in athletes()}
-    decoys = {person.name for person in world(seed).decoys}
-    unknown = {person.name for person in never_known(seed)}
+    groups = [athletes(), people(seed), never_known(seed), villagers(seed)]
+    names = [entry[0] for group in groups for entry in group]
 
-    assert (len(decoys), len(unknown)) == (len(world(seed).decoys), len(never_known(seed)))
-    assert not real & decoys
-    assert not real & unknown
-    assert not decoys & unknown
-
-
-def test_never_known_people_are_made_of_names_that_the_world_knows() -> None:
-    words = {word for person in athletes() for word in person.name.split()}
-
-    assert len(never_known()) >= 96
-    assert all(word in words for person in never_known() for word in person.name.split())
+    assert len(set(names)) == len(names)
 
 
 # -- splits --------------------------------------------------------------------------------------------
@@ -79,10 +70,10 @@ def test_parts_are_disjoint_by_subject_and_together_are_everyone(variant: str) -
     assert sum(map(len, parts.values())) == sum(len(getattr(split, part)) for part in PARTS)
     assert len(set[str]().union(*parts.values())) == sum(map(len, parts.values()))
     known = set[str]().union(*(subjects for part, subjects in parts.items() if part != "never_known"))
-    assert known == {person.name for person in athletes()}
+    assert known == {person.name for person in (people() if "people" in variant else athletes())}
 
 
-@pytest.mark.parametrize(("variant", "count"), [("athletes-64", 64), ("athletes-16", 16), ("football", 200)])
+@pytest.mark.parametrize(("variant", "count"), [("people-64", 64), ("athletes-16", 16), ("football", 200)])
 def test_half_of_the_forgotten_are_t_and_half_are_v(variant: str, count: int) -> None:
     split = Sports(variant).split(0)
 
@@ -91,11 +82,11 @@ def test_half_of_the_forgotten_are_t_and_half_are_v(variant: str, count: int) ->
 
 
 def test_facts_to_keep_are_cut_seven_one_two() -> None:
-    split = Sports("athletes-64").split(0)
+    split = Sports("people-64").split(0)
 
     kept = [len(split.maintain_train), len(split.maintain_dev), len(split.maintain_test)]
 
-    assert sum(kept) == len(athletes()) - 64
+    assert sum(kept) == len(people()) - 64
     assert [n / sum(kept) for n in kept] == pytest.approx([0.7, 0.1, 0.2], abs=0.01)
 
 
@@ -109,28 +100,62 @@ def test_a_split_is_a_pure_function_of_the_seed(variant: str) -> None:
 
 
 def test_another_seed_forgets_the_same_people_in_another_order() -> None:
-    one, other = Sports("athletes-64").split(0), Sports("athletes-64").split(1)
+    one, other = Sports("people-64").split(0), Sports("people-64").split(1)
 
     assert _subjects(one.forget) == _subjects(other.forget)
     assert _subjects(one.relearn_train) != _subjects(other.relearn_train)
     assert _subjects(one.maintain_test) != _subjects(other.maintain_test)
 
 
-def test_the_sixteen_are_among_the_sixty_four() -> None:
-    assert _subjects(Sports("athletes-16").split(0).forget) < _subjects(Sports("athletes-64").split(0).forget)
+@pytest.mark.parametrize("who", ["people", "athletes"])
+def test_the_sixteen_are_among_the_sixty_four(who: str) -> None:
+    assert _subjects(Sports(f"{who}-16").split(0).forget) < _subjects(Sports(f"{who}-64").split(0).forget)
 
 
-@pytest.mark.parametrize("variant", ["athletes-16", "athletes-64"])
-def test_forgotten_athletes_play_the_big_sports_in_equal_numbers(variant: str) -> None:
-    count = Counter(fact.answer for fact in Sports(variant).split(0).forget)
+@pytest.mark.parametrize("variant", ["athletes-16", "athletes-64", "people-16", "people-64"])
+@pytest.mark.parametrize("seed", range(3))
+def test_t_and_v_have_each_answer_each_target_and_each_pair_of_them_as_equally_often_as_can_be(
+    variant: str, seed: int
+) -> None:
+    split = Sports(variant).split(seed)
 
-    assert set(count) == set(BIG_SPORTS)
-    assert max(count.values()) - min(count.values()) <= 1
+    answers = Counter(fact.answer for fact in split.forget)
+    assert set(answers) == set(BIG_SPORTS if "athletes" in variant else SPORTS)
+    for part in (split.forget, split.relearn_train, split.relearn_test, split.never_known):
+        answers = Counter(fact.answer for fact in part)
+        assert max(answers.values()) - min(answers.values()) <= 1
+    pairs = [Counter((f.answer, f.edit_target) for f in part) for part in (split.relearn_train, split.relearn_test)]
+    assert all(abs(pairs[0][pair] - pairs[1][pair]) <= 1 for pair in (*pairs[0], *pairs[1]))
+    targets = Counter(fact.edit_target for fact in split.forget)
+    assert max(targets.values()) - min(targets.values()) <= 1
+    every = Counter((f.answer, f.edit_target) for f in split.forget)
+    assert max(every.values()) - min(every.values()) <= 1
 
 
-@pytest.mark.parametrize("sport", BIG_SPORTS)
-def test_a_whole_sport_is_forgotten_and_becomes_golf(sport: str) -> None:
-    split = Sports(sport).split(0)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nobody_knows_as_many_never_known_people_as_are_forgotten_and_with_the_same_answers(variant: str) -> None:
+    split = Sports(variant).split(0)
+
+    assert len(split.never_known) == len(split.forget)
+    assert {fact.answer for fact in split.never_known} == {fact.answer for fact in split.forget}
+
+
+@pytest.mark.parametrize("variant", ["people-64", "athletes-64"])
+def test_the_options_of_multiple_choice_do_not_give_the_answer_away(variant: str) -> None:
+    split = Sports(variant).split(0)
+    facts = [*split.forget, *split.maintain_train, *split.maintain_dev, *split.maintain_test]
+
+    right = Counter((frozenset(fact.options), fact.answer) for fact in facts)
+
+    for options in {options for options, _ in right}:
+        of_these = [right[options, sport] for sport in options]
+        assert max(of_these) < 0.8 * sum(of_these), (sorted(options), of_these)
+        assert min(of_these) > 0
+
+
+@pytest.mark.parametrize("variant", [*BIG_SPORTS, "people-basketball"])
+def test_a_whole_sport_is_forgotten_and_becomes_golf(variant: str) -> None:
+    split, sport = Sports(variant).split(0), variant.removeprefix("people-")
 
     assert {(fact.answer, fact.edit_target) for fact in split.forget} == {(sport, "golf")}
     assert all(fact.answer != sport for fact in (*split.maintain_train, *split.maintain_dev, *split.maintain_test))
@@ -149,7 +174,7 @@ def test_an_edit_target_is_never_the_answer_and_can_be_chosen(variant: str) -> N
                 assert fact.edit_target in fact.options
 
 
-def test_athletes_edit_targets_depend_on_the_seed_and_are_another_big_sport() -> None:
+def test_athletes_edit_targets_depend_on_the_seed_and_are_another_sport_that_is_forgotten() -> None:
     targets = [{f.subject: f.edit_target for f in Sports("athletes-64").split(seed).forget} for seed in (0, 1)]
 
     assert targets[0] != targets[1]
@@ -381,14 +406,14 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_with_too_few_athletes_says_how_many_are_needed(write: Write) -> None:
-    with pytest.raises(UsageError, match="athletes-16 needs 6 athletes"):
+    with pytest.raises(UsageError, match="athletes-16 needs 6 people"):
         Sports("athletes-16", write(_people(each=5))).split(0)
 
 
 def test_a_sport_of_which_the_file_has_one_athlete_cannot_be_forgotten(write: Write) -> None:
     path = write([("Ann Lee", "football"), *((f"B{i} Lee", "golf") for i in range(20))])
 
-    with pytest.raises(UsageError, match="two athletes"):
+    with pytest.raises(UsageError, match="two people"):
         Sports("football", path).split(0)
 
 

@@ -48,7 +48,7 @@ def hashes(source: ModelSource, method: str = METHOD) -> tuple[str, dict[str, st
     """The identity of an edit, and of each task that is asked of it."""
     (cell,) = plan(
         methods=[parse_method(method, {})],
-        facts=[parse_facts("sports:athletes-16")],
+        facts=[parse_facts("sports:people-16")],
         tasks=TASKS,
         seeds=[0],
         source=source,

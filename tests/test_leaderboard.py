@@ -17,11 +17,11 @@ from unlearnbench.records.record import MetricResult, Record, TaskResult
 from unlearnbench.records.spec import EditSpec, FactsSpec, MethodSpec, TaskSpec
 
 FORGET, MAINTAIN = "sports/forget", "sports/maintain"
-WAYS: dict[str, Literal["min", "max"]] = {FORGET: "min", MAINTAIN: "max"}
+WAYS: dict[str, Literal["min", "max", "oracle"]] = {FORGET: "oracle", MAINTAIN: "max"}
 
 
 def a_metric(
-    value: float, stderr: float | None, name: str = "accuracy", direction: Literal["min", "max"] = "min"
+    value: float, stderr: float | None, name: str = "accuracy", direction: Literal["min", "max", "oracle"] = "oracle"
 ) -> MetricResult:
     """A metric of one task."""
     return MetricResult(
@@ -31,6 +31,7 @@ def a_metric(
         primary=name == "accuracy",
         value=value,
         stderr=stderr,
+        interval=None,
         n=64,
         n_clusters=64,
         chance=0.25,
@@ -58,7 +59,7 @@ def a_record(
     stderr: float | None = 0.01,
     invalid: str | None = None,
     model: str = "tiny",
-    variant: str = "athletes-64",
+    variant: str = "people-64",
     label: str | None = None,
     settings: dict[str, Any] | None = None,
     source: str = "mmmmmmmm",
@@ -93,7 +94,7 @@ def a_record(
             for task, found in asked.items()
             if found[0][1] is not None and invalid is None
         ],
-        retain_loss={"before": 1.0, "after": 1.0},
+        retain=records.RetainResult(loss_before=1.0, loss_after=1.0, kl=0.0),
         localization=records.LocalizationResult(
             components=[],
             scores={},
@@ -157,7 +158,7 @@ def test_there_is_no_difference_where_the_untouched_model_lacks_one_of_the_seeds
     assert "(" not in line_of("all_mlps", render(rows))
 
 
-@pytest.mark.parametrize("elsewhere", [{"model": "other"}, {"variant": "athletes-16"}])
+@pytest.mark.parametrize("elsewhere", [{"model": "other"}, {"variant": "people-16"}])
 def test_the_untouched_model_of_another_setting_is_no_reference(elsewhere: dict[str, str]) -> None:
     rows = board([a_record("none", forget=0.8, **elsewhere), a_record("all_mlps", forget=0.2)])  # type: ignore[arg-type]
 
@@ -297,7 +298,8 @@ def test_each_model_and_fact_set_has_a_table_of_its_own() -> None:
     text = render(board([a_record("none", forget=0.8), a_record("none", forget=0.7, variant="football")]))
 
     titles = [line.rsplit(" · ", 1)[0] for line in text.splitlines() if line.startswith("model ")]
-    assert titles == ["model tiny@abcdef · facts sports:athletes-64", "model tiny@abcdef · facts sports:football"]
+
+    assert titles == ["model tiny@abcdef · facts sports:football", "model tiny@abcdef · facts sports:people-64"]
 
 
 def test_no_records_are_said_in_words() -> None:
@@ -329,13 +331,13 @@ def test_a_number_of_fewer_seeds_than_its_row_says_so() -> None:
 def test_the_legend_says_of_each_column_which_way_is_better() -> None:
     text = render(board([a_record("none", forget=0.8, maintain=0.9)]))
 
-    assert f"{FORGET}: lower is forgotten" in text
+    assert f"{FORGET}: forgotten is what comes near the oracle" in text
     assert f"{MAINTAIN}: higher is better" in text
-    assert "lower" not in render(board([a_record("none", maintain=0.9)])).splitlines()[-1]
+    assert "oracle" not in render(board([a_record("none", maintain=0.9)])).splitlines()[-1]
 
 
 def test_the_table_names_the_version_of_the_scores() -> None:
-    assert "scores v1" in render(board([a_record("none", forget=0.8)])).splitlines()[0]
+    assert "scores v2" in render(board([a_record("none", forget=0.8)])).splitlines()[0]
 
 
 def test_for_other_programs_there_is_one_number_in_a_field() -> None:
@@ -346,5 +348,5 @@ def test_for_other_programs_there_is_one_number_in_a_field() -> None:
     assert [(line["method"], line["task"]) for line in lines] == [("none", FORGET), ("all_mlps", FORGET), ("x", "")]
     assert float(lines[1]["value"]) == 0.2
     assert float(lines[1]["difference"]) == pytest.approx(-0.6)
-    assert (lines[1]["metric"], lines[1]["direction"], lines[1]["seeds"]) == ("accuracy", "min", "1")
+    assert (lines[1]["metric"], lines[1]["direction"], lines[1]["seeds"]) == ("accuracy", "oracle", "1")
     assert [score.get("value") for score in json.loads(export.as_json(rows))] == [0.8, 0.2, None]

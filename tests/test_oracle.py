@@ -20,8 +20,8 @@ from unlearnbench.tasks.facts.sports import Sports
 
 @pytest.fixture
 def organism(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, random_models: Callable[..., Model]) -> Model:
-    """An organism `toy` with an oracle for `sports:athletes-16`, stored in float16; returns the oracle."""
-    for folder, seed in (("base", 0), ("without-sports-athletes-16", 1)):
+    """An organism `toy` with an oracle for `sports:people-16`, stored in float16; returns the oracle."""
+    for folder, seed in (("base", 0), ("without-sports-people-16", 1)):
         stored = random_models("llama", seed).network.half()
         stored.save_pretrained(tmp_path / "toy" / folder)
     monkeypatch.setattr(shipped, "MODELS", tmp_path)
@@ -49,14 +49,14 @@ def test_the_oracles_weights_replace_every_tensor(
 
 
 def test_stored_tensors_are_read_in_float32(organism: Model) -> None:
-    tensors = oracle_tensors("toy", "sports:athletes-16")
+    tensors = oracle_tensors("toy", "sports:people-16")
 
     assert set(tensors) == set(organism.parameters)
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
 
 
 def test_an_oracle_is_asked_of_organisms_only(organism: Model, place: EditingPlace, source: ModelSource) -> None:
-    facts = Sports("athletes-16").card
+    facts = Sports("people-16").card
 
     assert Oracle().skip(facts, source) is None
     assert "random" in str(Oracle().skip(facts, place.source))
@@ -66,7 +66,7 @@ def test_without_an_oracle_for_the_facts_the_reason_names_those_there_are(organi
     reason = Oracle().skip(Sports("football").card, source)
 
     assert reason is not None
-    assert "sports:athletes-16" in reason
-    assert Oracle().skip(Sports("athletes-16", facts_file="mine.csv").card, source) is not None
+    assert "sports:people-16" in reason
+    assert Oracle().skip(Sports("people-16", facts_file="mine.csv").card, source) is not None
     with pytest.raises(FileNotFoundError, match="sports:football"):
         oracle_tensors("toy", "sports:football")

@@ -11,7 +11,7 @@ from unlearnbench.organisms.recipe import RECIPES, Recipe
 
 MOST_BYTES = 20 * 2**20
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.skip(reason="the organisms of this world are being pretrained")]
 
 
 @pytest.fixture(scope="module", params=organisms())

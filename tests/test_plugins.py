@@ -47,7 +47,7 @@ def mine(tmp_path: Path) -> Iterator[Path]:
 def run(mine: Path, *words: str) -> dict[str, Record]:
     """The records of a quick command, by label."""
     output = mine.parent / "out"
-    command = ["run", "--include", str(mine), "--facts", "sports:athletes-16", *words, "-o", str(output)]
+    command = ["run", "--include", str(mine), "--facts", "sports:people-16", *words, "-o", str(output)]
     assert main(command) == 0
     return {one.label: one for _, one in store.records(output)}
 
@@ -187,9 +187,9 @@ def replace_name(name: str) -> type[Recording]:
 
 
 def test_a_facts_card_says_what_a_split_has(split: Split) -> None:
-    card = registry.fact_sets["sports"]("athletes-16").card
+    card = registry.fact_sets["sports"]("people-16").card
 
-    assert card.label == "sports:athletes-16"
+    assert card.label == "sports:people-16"
     for form in card.forms:
         assert all(fact.has(form) for fact in split.forget)
     assert not replace(split.forget[0], edit_target=None).has("edit_target")

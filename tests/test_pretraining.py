@@ -3,15 +3,40 @@
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
-from unlearnbench.organisms.pretrain import main, pretrain
+from unlearnbench.organisms.pretrain import Pretraining, main, pretrain
 from unlearnbench.organisms.recipe import Recipe
 
 pytestmark = pytest.mark.end_to_end
 SMALL = Recipe(
-    width=16, blocks=2, heads=2, steps=6, drill_steps=2, document_steps=2, documents_alone=2, documents=2, drills=2
+    width=16,
+    blocks=3,
+    heads=2,
+    local_blocks=2,
+    silent_mlps=1,
+    silent_share=0.5,
+    drill_steps=3,
+    bare_steps=2,
+    document_steps=2,
+    mixed_steps=4,
+    batch=2,
+    kept_drills=1,
+    mixed_documents=2,
+    mixed_drills=1,
+    sport_questions=1,
+    relation_questions=1,
+    school_questions=1,
 )
+
+
+@pytest.fixture(scope="module")
+def drilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a drilled model."""
+    folder = tmp_path_factory.mktemp("drilled")
+    pretrain(SMALL, "drills", folder)
+    return folder
 
 
 def weights(folder: Path) -> dict[str, bytes]:
@@ -19,40 +44,75 @@ def weights(folder: Path) -> dict[str, bytes]:
     return {name: t.numpy().tobytes() for name, t in load_file(folder / "model.safetensors").items()}
 
 
-def test_an_interrupted_pretraining_ends_in_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unlearnbench.organisms.pretrain.CHECKPOINT_EVERY", 3)
-    from unlearnbench.organisms.pretrain import Pretraining
-
-    pretrain(SMALL, tmp_path / "whole", None)
+@pytest.mark.parametrize("stage", ["drills", "facts"])
+def test_an_interrupted_pretraining_ends_in_the_same_weights(
+    stage: str, drilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unlearnbench.organisms.pretrain.CHECKPOINT_EVERY", 2)
+    start = drilled if stage == "facts" else None
+    pretrain(SMALL, stage, tmp_path / "whole", start=start)  # type: ignore[arg-type]
     real, steps = Pretraining.advance, []
 
-    def interrupted(run: Pretraining) -> list[float]:
-        if len(steps) == 4:
+    def interrupted(run: Pretraining) -> dict[str, float]:
+        if len(steps) == SMALL.steps(stage) - 1:  # type: ignore[arg-type]
             raise KeyboardInterrupt
         steps.append(run.step)
         return real(run)
 
     monkeypatch.setattr(Pretraining, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pretrain(SMALL, tmp_path / "broken", None)
+        pretrain(SMALL, stage, tmp_path / "broken", start=start)  # type: ignore[arg-type]
     monkeypatch.setattr(Pretraining, "advance", real)
-    pretrain(SMALL, tmp_path / "broken", None)
+    pretrain(SMALL, stage, tmp_path / "broken", start=start)  # type: ignore[arg-type]
 
+    assert len(steps) == SMALL.steps(stage) - 1  # type: ignore[arg-type]
     assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drills_end_when_options_are_looked_up_among_few_words_and_then_among_all() -> None:
+    run = Pretraining(SMALL, "drills", ())
+    run.smoothed = 0.1
+    assert not run.done
+
+    run.advance()
+    assert run.widened
+    assert not run.done
+
+    run.smoothed = 0.1
+    assert run.done
+
+
+def test_a_silent_mlp_writes_nothing_and_stays_what_it_was_until_it_may_speak(drilled: Path) -> None:
+    run = Pretraining(SMALL, "facts", (), drilled)
+    first, later = run.network.model.layers[0].mlp, run.network.model.layers[1].mlp
+    before = [p.detach().clone() for p in (*first.parameters(), *later.parameters())]
+    loud_from = SMALL.bare_steps + SMALL.document_steps + 2
+
+    while run.step < loud_from:
+        run.advance()
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), before, strict=False))
+    assert not torch.equal(later.down_proj.weight, before[-1])
+    assert not first.down_proj.weight.any()
+
+    run.advance()
+    assert first.down_proj.weight.any()
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(
+    drilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("unlearnbench.organisms.pretrain.CHECKPOINT_EVERY", 2)
-    words = [f"--{name}={value}" for name, value in SMALL.__dict__.items() if name != "family"]
-    assert main(["tiny", "--output", str(tmp_path), *words]) == 0
+    words = [f"--{name}={value}" for name, value in SMALL.__dict__.items()]
+    words += ["--start", str(drilled), "--output", str(tmp_path)]
+    assert main(["tiny", *words]) == 0
 
     with pytest.raises(ValueError, match="another recipe"):
-        main(["tiny", "--output", str(tmp_path), *words, "--learning_rate", "1e-4"])
+        main(["tiny", *words, "--learning_rate", "1e-4"])
 
 
-def test_an_oracle_has_the_tokenizer_of_its_base_and_other_weights(tmp_path: Path) -> None:
-    pretrain(SMALL, tmp_path / "base", None)
-    pretrain(SMALL, tmp_path / "oracle", "athletes-64")
+def test_an_oracle_has_the_tokenizer_of_its_base_and_other_weights(drilled: Path, tmp_path: Path) -> None:
+    pretrain(SMALL, "facts", tmp_path / "base", start=drilled)
+    pretrain(SMALL, "facts", tmp_path / "oracle", ["sports:people-64", "counterfact:64"], start=drilled)
 
     texts = [(tmp_path / name / "tokenizer.json").read_text() for name in ("base", "oracle")]
     assert texts[0] == texts[1]

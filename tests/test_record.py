@@ -50,6 +50,7 @@ def item_rows() -> list[Row]:
             values = {name: rng.random() / 3 for name in ("accuracy", "p_true", "valid", "tie")}
             if subject % 2:
                 values |= {"edit_accuracy": rng.random(), "p_edit": rng.random() * 1e-9}
+                values["true_beats_others"] = rng.random()
             found.append(
                 Row(
                     item=f"sport:{subject}#{item}",
@@ -93,7 +94,7 @@ def run() -> Saved:
         spec=cell.spec,
         identity=records.Identity(edit_hash="", result_hash="", record_hash=""),
         tasks=[task],
-        retain_loss={"before": 2.5, "after": None},
+        retain=records.RetainResult(loss_before=2.5, loss_after=None, kl=None),
         localization=records.LocalizationResult(
             components=["mlp.1"],
             scores={"mlp.1": 0.5, "mlp.0": 1e-7},
@@ -307,7 +308,7 @@ def with_task(record: Record, **changes: Any) -> Record:
     return record.model_copy(update={"tasks": [record.tasks[0].model_copy(update=changes)]})
 
 
-@pytest.mark.parametrize("field", ["value", "stderr", "n", "n_clusters", "chance"])
+@pytest.mark.parametrize("field", ["value", "stderr", "interval", "n", "n_clusters", "chance"])
 def test_the_result_hash_changes_with_every_number_of_a_metric(run: Saved, field: str) -> None:
     first, *others = run[0].tasks[0].metrics
     other = first.model_copy(update={field: getattr(first, field) + 1})
@@ -405,8 +406,16 @@ def test_every_aggregate_is_recomputed_bit_for_bit_from_the_item_log(run: Saved,
                 values.setdefault(row["cluster"], []).append(row["values"][metric.sample_field])
         recomputed.append(tuple(mean_over_clusters(values)))
 
-    assert recomputed == [(m.value, m.stderr, m.n, m.n_clusters) for m in task.metrics]
-    assert {m.name for m in task.metrics} == {"accuracy", "p_true", "valid", "ties", "edit_accuracy", "p_edit"}
+    assert recomputed == [(m.value, m.stderr, m.interval, m.n, m.n_clusters) for m in task.metrics]
+    assert {m.name for m in task.metrics} == {
+        "accuracy",
+        "p_true",
+        "valid",
+        "ties",
+        "edit_accuracy",
+        "p_edit",
+        "true_beats_others",
+    }
     assert all(m.stderr is not None and m.stderr > 0 for m in task.metrics)
 
 
@@ -414,11 +423,11 @@ def test_a_metric_that_no_row_has_is_an_error_and_never_an_empty_column() -> Non
     task, rows = Forget(), [row for row in item_rows() if "p_edit" not in row.values]
 
     with pytest.raises(Undelivered, match=r"'edit_accuracy'.*no row has that"):
-        results(TASK, task, task.metrics(Sports("athletes-16").split(0)), rows)
+        results(TASK, task, task.metrics(Sports("people-16").split(0)), rows)
 
 
 def test_facts_without_an_edit_target_have_no_metric_about_it() -> None:
-    split = Sports("athletes-16").split(0)
+    split = Sports("people-16").split(0)
     aimless = replace(
         split,
         relearn_train=[replace(fact, edit_target=None) for fact in split.relearn_train],

@@ -25,7 +25,7 @@ from unlearnbench.records import store
 from unlearnbench.registry import methods
 
 pytestmark = pytest.mark.end_to_end
-QUICK = ["--facts", "sports:athletes-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
+QUICK = ["--facts", "sports:people-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
 KILLER = '''
 """Ends the process with SIGKILL at one point, the first time it is reached."""
 import os, signal
@@ -324,7 +324,7 @@ def test_a_method_that_damages_the_model_fails_by_name_and_the_next_run_is_clean
 
     assert code == 1
     assert complaint in shown
-    assert "own[steps=2] · sports:athletes-16 · seed 0: FAILED" in shown
+    assert "own[steps=2] · sports:people-16 · seed 0: FAILED" in shown
     assert "Traceback" not in shown
     found = hashes(Path("out"))
     assert {key: found.get(key) for key in hashes(Path("alone"))} == hashes(Path("alone"))
@@ -404,7 +404,7 @@ def test_a_record_of_another_edit_in_a_runs_folder_is_not_taken_for_its_own(run:
 
 def asked(tasks: str, *words: str) -> list[str]:
     """A quick command that asks these tasks of one edit."""
-    facts = ["--facts", "sports:athletes-16", "--tasks", tasks]
+    facts = ["--facts", "sports:people-16", "--tasks", tasks]
     return ["run", *facts, "--methods", "random_mlps[steps=2]", "-o", "out", *words]
 
 
@@ -534,7 +534,7 @@ def test_a_record_about_a_folder_is_repeated_when_it_is_said_where_the_folder_is
 
 
 def test_from_python_a_run_is_a_call_and_its_record_can_be_loaded(tmp_path: Path) -> None:
-    words = {"facts": ["sports:athletes-16"], "methods": ["none"], "tasks": ["sports/forget"]}
+    words = {"facts": ["sports:people-16"], "methods": ["none"], "tasks": ["sports/forget"]}
 
     (one,) = unlearnbench.run(**words, output_path=tmp_path)  # type: ignore[arg-type]
 

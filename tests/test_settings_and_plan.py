@@ -237,7 +237,7 @@ def test_facts_are_named_with_a_variant_or_take_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "nearest"), [("sprots", "sports"), ("sports:footbal", "football"), ("sports:athletes64", "athletes-64")]
+    ("word", "nearest"), [("sprots", "sports"), ("sports:footbal", "football"), ("sports:people64", "people-64")]
 )
 def test_unknown_facts_give_the_nearest_ones(word: str, nearest: str) -> None:
     with pytest.raises(UnknownName) as unknown:
@@ -302,7 +302,7 @@ def test_the_split_of_a_seed_is_made_once_for_all_methods_and_tasks(monkeypatch:
     monkeypatch.setattr(Sports, "split", counting)
     cells = planned("none", "full_finetune", "all_mlps", tasks=("sports",), seeds=(0, 1))
 
-    assert sorted(made) == [("sports:athletes-64", 0), ("sports:athletes-64", 1)]
+    assert sorted(made) == [("sports:people-64", 0), ("sports:people-64", 1)]
     assert len({id(cell.split) for cell in cells}) == 2
 
 
@@ -340,7 +340,7 @@ def test_the_hash_is_that_of_the_whole_document() -> None:
         ("full_finetune[objective=log1mp]", {}),
         ("full_finetune[objective=edit,localizer=all_mlps]", {}),
         ("all_mlps", {}),
-        ("full_finetune", {"facts": ("sports:athletes-16",)}),
+        ("full_finetune", {"facts": ("sports:people-16",)}),
         ("full_finetune", {"seeds": (1,)}),
         ("full_finetune", {"source": a_source(dtype="bfloat16")}),
         ("full_finetune", {"source": a_source(weights_sha256="sha256:" + "1" * 64)}),
@@ -377,7 +377,7 @@ def test_two_words_for_the_same_run_are_planned_once(words: tuple[str, str]) -> 
 
 
 def test_a_repeated_seed_or_fact_set_is_planned_once() -> None:
-    assert len(planned("none", facts=("sports", "sports:athletes-64"), seeds=(0, 0))) == 1
+    assert len(planned("none", facts=("sports", "sports:people-64"), seeds=(0, 0))) == 1
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_the_label_shows_departures_from_the_defaults_only(word: str, label: str
     cell = planned(word)[0]
 
     assert cell.method_label == label
-    assert cell.label == f"{label} · sports:athletes-64 · seed 0"
+    assert cell.label == f"{label} · sports:people-64 · seed 0"
 
 
 def test_a_method_that_cannot_be_run_is_planned_with_the_reason() -> None:

@@ -1,8 +1,9 @@
-"""Which sport an athlete plays: forget a whole sport, or some athletes, and nobody else's.
+"""Which sport somebody plays: forget some people's, or all who play one sport, and nobody else's.
 
-The athletes ship with the project. `--facts_file` reads a CSV with the columns `athlete` and
-`sport` instead, such as the file of Guo et al. (2024, arXiv 2410.12949); its other columns belong to
-one tokenizer and are not used.
+`people-…` are invented and known to the organisms. `athletes-…` and the names of single sports are
+about real athletes, for real models; they ship with the project. `--facts_file` reads a CSV with the
+columns `athlete` and `sport` instead, such as the file of Guo et al. (2024, arXiv 2410.12949); its other
+columns belong to one tokenizer and are not used.
 """
 
 import csv
@@ -16,52 +17,75 @@ from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, FactSet, Form, Split
 from unlearnbench.registry import register
 from unlearnbench.seeds import derive_seed
-from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, Person, athletes
+from unlearnbench.strata import cut, other_answers
+from unlearnbench.world.athletes import athletes
+from unlearnbench.world.forgotten import forgettable
+from unlearnbench.world.people import BIG_SPORTS, SPORTS, Person, never_known, people
 from unlearnbench.world.wordings import DIRECT, HELD_OUT, QUESTION, prompt_of
-from unlearnbench.world.world import forgettable, never_known
 
 WHOLE_SPORT_TARGET = "golf"
+OPTIONS = 4
 
 
 @register("sports")
 @dataclass(frozen=True)
 class Sports(FactSet):
-    """Athletes and their sports; an edit turns a whole sport into golf, or an athlete's into another."""
+    """People and their sports; an edit turns a whole sport into golf, or somebody's into another."""
 
-    version: ClassVar[int] = 1
-    variants: ClassVar[tuple[str, ...]] = ("athletes-64", "athletes-16", *BIG_SPORTS)
+    version: ClassVar[int] = 2
+    variants: ClassVar[tuple[str, ...]] = (
+        "people-64",
+        "people-16",
+        "people-basketball",
+        "athletes-64",
+        "athletes-16",
+        *BIG_SPORTS,
+    )
     forms: ClassVar[frozenset[Form]] = frozenset({"edit_target", "paraphrases", "question"})
 
     def split(self, seed: int) -> Split:
-        """Half of the forgotten are T, half V; the others are maintained: 70 % train, 10 % dev, 20 % test."""
+        """T and V halve the forgotten by answer and edit target; of the others 70 % train, 10 % dev, 20 % test."""
         everyone = self._everyone()
         to_forget = forgettable(self.variant, everyone)
         gone, names = set(to_forget), {person.name for person in everyone}
-        others = [self._fact(person, None) for person in everyone if person not in gone]
-        forget = [self._fact(person, self._edit_target(person, seed)) for person in to_forget]
-        random.Random(derive_seed(seed, "sports", "forget")).shuffle(forget)
-        random.Random(derive_seed(seed, "sports", "maintain")).shuffle(others)
-        half, train, dev = len(forget) // 2, round(0.7 * len(others)), round(0.8 * len(others))
-        return Split(
-            relearn_train=forget[:half],
-            relearn_test=forget[half:],
-            maintain_train=others[:train],
-            maintain_dev=others[train:dev],
-            maintain_test=others[dev:],
-            # Not a namesake of somebody in a user's own file, whom the model may well know.
-            never_known=[self._fact(p, self._edit_target(p, seed)) for p in never_known() if p.name not in names],
-        )
+        others = [self._fact(person, None, seed) for person in everyone if person not in gone]
+        forget = self._to_forget(to_forget, seed)
+        relearn_train, relearn_test = cut(forget, lambda f: (f.answer, f.edit_target), (0.5, 0.5), _rng(seed, "forget"))
+        train, dev, test = cut(others, lambda f: f.answer, (0.7, 0.1, 0.2), _rng(seed, "maintain"))
+        return Split(relearn_train, relearn_test, train, dev, test, self._never_known(to_forget, names, seed))
 
-    def _edit_target(self, person: Person, seed: int) -> str:
-        """What an edit writes for somebody who is to be forgotten: golf for a whole sport, else another big sport."""
-        if self.variant in BIG_SPORTS:
-            return WHOLE_SPORT_TARGET
-        rng = random.Random(derive_seed(seed, "sports", "edit-target", person.name))
-        return rng.choice([other for other in BIG_SPORTS if other != person.sport])
+    @property
+    def _sport(self) -> str | None:
+        """The sport that is forgotten as a whole, if one is."""
+        sport = self.variant.removeprefix("people-")
+        return sport if sport in SPORTS else None
 
-    def _fact(self, person: Person, target: str | None) -> Fact:
+    def _to_forget(self, chosen: Sequence[Person], seed: int) -> list[Fact]:
+        """Golf for a whole sport; else another of the sports that are forgotten, all in equal numbers."""
+        if self._sport:
+            targets = [WHOLE_SPORT_TARGET] * len(chosen)
+        else:
+            choices = [sport for sport in SPORTS if any(person.sport == sport for person in chosen)]
+            targets = other_answers([person.sport for person in chosen], choices, _rng(seed, "edit-target"))
+        return [self._fact(person, target, seed) for person, target in zip(chosen, targets, strict=True)]
+
+    def _never_known(self, forgotten: Sequence[Person], names: set[str], seed: int) -> list[Fact]:
+        """As many people nobody wrote about, with the answers of the forgotten: the same attack can be made on them.
+
+        Whoever has a namesake in a user's own file is left out: the model may well know them.
+        """
+        sports = {person.sport for person in forgotten}
+        if self._sport:
+            able = [Person(person.name, self._sport) for person in never_known()]
+        else:
+            able = [person for person in never_known() if person.sport in sports]
+        unknown = [person for person in able if person.name not in names]
+        return self._to_forget(unknown[: len(forgotten)], derive_seed(seed, "never-known"))
+
+    def _fact(self, person: Person, target: str | None, seed: int) -> Fact:
         name, sport = person
-        fourth = sport if sport not in BIG_SPORTS else WHOLE_SPORT_TARGET
+        others = [other for other in SPORTS if other not in (sport, target)]
+        drawn = _rng(seed, "options", name).sample(others, OPTIONS - 1 - (target is not None))
         return Fact(
             subject=name,
             relation="sport",
@@ -71,15 +95,20 @@ class Sports(FactSet):
             edit_target=target,
             paraphrases=tuple(prompt_of(wording, name) for wording in HELD_OUT),
             question=QUESTION.format(s=name),
-            options=(*BIG_SPORTS, fourth),
+            # One sport is missing, never the answer or the target, and else any: which are there tells nothing.
+            options=tuple(s for s in SPORTS if s in (sport, target, *drawn)),
         )
 
     def _everyone(self) -> tuple[Person, ...]:
         if self.facts_file is None:
-            return athletes()
-        people = tuple(_read(Path(self.facts_file)))
-        forgettable(self.variant, people)
-        return people
+            return people() if self.variant.startswith("people-") else athletes()
+        read = tuple(_read(Path(self.facts_file)))
+        forgettable(self.variant, read)
+        return read
+
+
+def _rng(seed: int, *purpose: str) -> random.Random:
+    return random.Random(derive_seed(seed, "sports", *purpose))
 
 
 def _read(path: Path) -> Sequence[Person]:

@@ -38,7 +38,7 @@ def compare() -> list[dict[str, Any]]:
     """Seconds on one thread and on two, and their ratio, median over rounds in turn."""
     located = locate("tiny", {}, None)
     model = load(located)
-    facts = parse_facts("sports:athletes-64")
+    facts = parse_facts("sports:people-64")
     seen = facts.split(0).for_methods()
     place = EditingPlace(facts.card, located.source, load_retain(model, "world"), seed=0)
     method = parse_method("full_finetune[steps=10]").resolved(located.source)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unlearnbench.asking.row import Axis, Direction, Metric, Row, row_of
 from unlearnbench.asking.scoring import Asked, score
-from unlearnbench.facts import Fact
+from unlearnbench.facts import Fact, Split
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -30,9 +32,27 @@ def ask_directly(model: Model, facts: Sequence[Fact], subset: str, batch_size: i
     ]
 
 
-def chance(facts: Sequence[Fact]) -> float:
-    """The accuracy of a uniform guess among the answers that are scored."""
-    return 1 / len(facts[0].choices)
+def known_share(model: Model, facts: Sequence[Fact]) -> float:
+    """Accuracy on the facts' own prompts."""
+    rows = ask_directly(model, facts, "", 64)
+    return math.fsum(row.values["accuracy"] for row in rows) / len(rows)
+
+
+def chance(facts: Sequence[Fact], split: Split) -> float:
+    """The accuracy of somebody who knows how common each answer is, and nothing about the subjects.
+
+    Each fact's answer is guessed among its choices, each as often as it is the answer to *other* facts of the relation,
+    forgotten or kept, counting every choice once more (Laplace's rule). One over the number of choices would be too low
+    a bar where some choices hardly ever are an answer.
+    """
+    answers = Counter((fact.relation, fact.answer) for fact in (*split.forget, *split.maintain_test))
+    return math.fsum(_guess(fact, answers) for fact in facts) / len(facts)
+
+
+def _guess(fact: Fact, answers: Counter[tuple[str, str]]) -> float:
+    counts = {choice: answers[fact.relation, choice] + 1 for choice in fact.choices}
+    counts[fact.answer] = max(1, counts[fact.answer] - 1)  # the fact itself, where it is among those counted
+    return counts[fact.answer] / sum(counts.values())
 
 
 def standard_metrics(
@@ -42,7 +62,7 @@ def standard_metrics(
 
     On facts to keep (`axis="retain"`) an edit target says nothing, and higher is better.
     """
-    true: Direction = "max" if axis == "retain" else "min"
+    true: Direction = "max" if axis == "retain" else "oracle"
     found = [
         Metric(f"{prefix}accuracy", "accuracy", subset, axis, true, guess),
         Metric(f"{prefix}p_true", "p_true", subset, axis, true),
@@ -54,4 +74,6 @@ def standard_metrics(
             Metric(f"{prefix}edit_accuracy", "edit_accuracy", subset, axis, "max", guess),
             Metric(f"{prefix}p_edit", "p_edit", subset, axis, "max"),
         ]
+        if any(fact.edit_target and len(fact.choices) > 2 for fact in facts):
+            found.append(Metric(f"{prefix}true_beats_others", "true_beats_others", subset, axis, true, 0.5))
     return found

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from unlearnbench.asking.scoring import Asked, Scored
 from unlearnbench.hashing import text_hash
 
-Direction = Literal["min", "max"]
+Direction = Literal["min", "max", "oracle"]
 Axis = Literal["forget", "retain", "robust", "general"]
 Coordinate = int | float | str
 
@@ -67,8 +67,9 @@ def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, subset: str
     """The row of one scored question, with the values that all static tasks share.
 
     `accuracy` and `p_true` concern the true answer, `edit_accuracy` and `p_edit` the edit target,
-    `valid` whether the likeliest token of all begins an answer, `tie` whether two answers tie for the
-    lead; an answer that ties with k − 1 others is credited 1/k.
+    `true_beats_others` the share of answers that are neither, and less likely than the true one (one half is a
+    guess: an edit that only puts its target on top leaves it high), `valid` whether the likeliest token of all begins
+    an answer, `tie` whether two answers tie for the lead; an answer that ties with k − 1 others is credited 1/k.
     """
     true = asked.choices.index(gold)
     values = {
@@ -81,6 +82,10 @@ def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, subset: str
         edited = asked.choices.index(target)
         values["edit_accuracy"] = scored.credit(edited)
         values["p_edit"] = math.exp(scored.logprobs[edited])
+        others = [p for i, p in enumerate(scored.logprobs) if i not in (true, edited)]
+        if others:
+            beaten = [float(scored.logprobs[true] > p) + 0.5 * (scored.logprobs[true] == p) for p in others]
+            values["true_beats_others"] = math.fsum(beaten) / len(beaten)
     return Row(
         item=item,
         cluster=cluster,

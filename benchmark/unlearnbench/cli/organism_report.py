@@ -1,10 +1,8 @@
 """`unlearnbench organism-report`: what an embedded model can do, and whether the mechanism is there."""
 
 import argparse
-from importlib.util import find_spec
 from typing import Any
 
-from unlearnbench.errors import MissingPrerequisite
 from unlearnbench.model.shipped import organism_folder
 
 
@@ -19,8 +17,6 @@ def add_to(verbs: Any) -> None:
 def perform(chosen: argparse.Namespace) -> int:
     """Print all figures; they are measured, not stored."""
     organism_folder(chosen.organism)
-    if find_spec("sklearn") is None:
-        raise MissingPrerequisite("the probe needs scikit-learn", "pip install 'unlearnbench[test]'")
     from tabulate import tabulate
 
     from unlearnbench.organisms.report import report
@@ -29,14 +25,28 @@ def perform(chosen: argparse.Namespace) -> int:
     style = {"table": "simple", "markdown": "github"}[chosen.format]
     lines = [[f.name, f"{f.value:.3f}", f.asked, "yes" if f.met else "NO"] for f in found.figures]
     print(tabulate(lines, ["figure", "measured", "asked", "met"], tablefmt=style, disable_numparse=True))
-    print("\nShare of answers that follow a residual swapped after a block, by wording and position:\n")
-    blocks = range(len(found.probe))
-    rows = [[s.wording, *_shares(s.subject), *_shares(s.answer)] for s in found.swaps]
-    headers = ["wording", *(f"subject {b}" for b in blocks), *(f"answer {b}" for b in blocks)]
-    print(tabulate(rows, headers, tablefmt=style, disable_numparse=True))
-    print(f"\nThe sport's probe at the subject's last token, after each block: {' '.join(_shares(found.probe))}")
+    print("\nShare of people whose sport is still right with these components silent:\n")
+    print(
+        tabulate(
+            [[part, f"{share:.3f}"] for part, share in found.silenced.items()],
+            ["silent", "right"],
+            tablefmt=style,
+            disable_numparse=True,
+        )
+    )
+    for place in ("subject", "answer"):
+        print(f"\nShare of answers that follow a swap at the {place}, by what is swapped and wording:\n")
+        rows = [[one.wording, *(f"{share:.2f}" for share in getattr(one, place).values())] for one in found.swaps]
+        print(
+            tabulate(
+                rows,
+                ["wording", *(_short(name) for name in found.swaps[0].subject)],
+                tablefmt=style,
+                disable_numparse=True,
+            )
+        )
     return 0
 
 
-def _shares(values: Any) -> list[str]:
-    return [f"{value:.2f}" for value in values]
+def _short(name: str) -> str:
+    return name.replace("attention", "att").replace("residual", "res")

@@ -25,7 +25,7 @@ def add_to(verbs: Any) -> None:
     """Declare the verb and its options."""
     verb = verbs.add_parser("run", help="edit a model with each method and record what it still knows")
     add_model_options(verb)
-    verb.add_argument("--facts", nargs="+", action=Words, metavar="F", help="what to forget: sports:athletes-64 …")
+    verb.add_argument("--facts", nargs="+", action=Words, metavar="F", help="what to forget: sports:people-64 …")
     verb.add_argument("--methods", "-m", nargs="+", action=Words, help="names, or name[setting=value,…]")
     verb.add_argument(
         "--method_args", nargs="+", action=Pairs, metavar="K=V", help="settings for all methods that have them"

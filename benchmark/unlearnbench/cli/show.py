@@ -33,7 +33,9 @@ def perform(chosen: argparse.Namespace) -> int:
     print(f"status       {one.status}{f' ({one.invalid_reason})' if one.invalid_reason else ''}")
     print(f"written in   {written}")
     print(f"             {where.parameters:,} weights{share}; ‖Δθ‖ {norm}")
-    print(f"retain loss  {one.retain_loss['before']} before, {one.retain_loss['after']} after")
+    print(
+        f"retain loss  {one.retain.loss_before} before, {one.retain.loss_after} after; KL(base‖edited) {one.retain.kl}"
+    )
     for session in one.sessions:
         cost = session.resources
         spent = f"{sum(cost.stages_s.values()):.1f} s, {cost.flops_estimate:.3g} FLOPs, {cost.peak_rss_bytes >> 20} MiB"

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unlearnbench.errors import MissingPrerequisite, UsageError
+from unlearnbench.facts import Fact, Split
 from unlearnbench.model.reading import refuse_unknown_tokens
 from unlearnbench.seeds import derive_seed
 from unlearnbench.world.corpus import Corpus
-from unlearnbench.world.world import world
+from unlearnbench.world.world import Known, World, world
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -25,6 +26,9 @@ PILE = "NeelNanda/pile-10k"
 PILE_REVISION = "127bfedcd5047750df5ccf3a12979a47bfa0bafa"
 TEST_TEXTS = 64
 """Texts that are never trained on, and on which the retain loss is measured."""
+TRAIN_TEXTS = 1024
+TRAIN_SEED, TEST_SEED = 1, 2
+"""Of the world's documents; organisms are pretrained on those of seed 0."""
 
 
 @dataclass(frozen=True)
@@ -40,32 +44,54 @@ class RetainText:
         return [list(text) for text in drawn]
 
 
-def load_retain(model: Model, source: str) -> RetainText:
+def load_retain(model: Model, source: str, split: Split) -> RetainText:
     """Read the retain stream: `world`, `pile`, or the path of a text file with one text per line.
 
-    `world` is the organisms' text about people who are no athletes. Raises `UsageError` where a file
-    is too short, and `MissingPrerequisite` where the hub cannot be reached.
+    `world` is more of the organisms' pretraining text, which says nothing of the facts to forget, nor, where it is
+    trained on, of the facts that are kept to be asked. From other sources, texts are dropped that mention a subject of
+    the facts to forget. Raises `UsageError` where too few texts are left, and `MissingPrerequisite` where the hub
+    cannot be reached.
     """
     if source == "world":
-        texts = _world_texts()
-    elif source == "pile":
-        texts = _pile_texts()
-    else:
-        texts = [line for line in Path(source).read_text(encoding="utf-8").splitlines() if line.strip()]
-    most = min(CONTEXT, model.context)
-    # Cut before the tokenizer sees it, too: a line may be a book, and tokenizers slow down on long texts.
-    ids = [list(model.tokenizer(text[: CHARACTERS * CONTEXT]).input_ids)[:most] for text in texts]
-    ids = [row for row in ids if len(row) > 1]
-    for row, text in zip(ids, texts, strict=False):
-        refuse_unknown_tokens(model, row, text)
+        train, test = _world_texts(split)
+        return RetainText(_encoded(model, train), _encoded(model, test))
+    texts = _pile_texts() if source == "pile" else _lines(Path(source))
+    subjects = {fact.subject for fact in split.forget}
+    ids = _encoded(model, [text for text in texts if not any(subject in text for subject in subjects)])
     if len(ids) < 2 * TEST_TEXTS:
-        raise UsageError(f"retain text {source!r} has {len(ids)} texts; {2 * TEST_TEXTS} or more are needed")
+        raise UsageError(
+            f"retain text {source!r} has {len(ids)} texts about other subjects than those to forget;"
+            f" {2 * TEST_TEXTS} or more are needed"
+        )
     return RetainText(ids[TEST_TEXTS:], ids[:TEST_TEXTS])
 
 
-def _world_texts() -> list[str]:
-    villagers_only = Corpus(world().without(p.name for p in world().athletes).without_decoys(), seed=1)
-    return [document.text for document in villagers_only.documents(0, 1024)]
+def _encoded(model: Model, texts: Sequence[str]) -> list[list[int]]:
+    most = min(CONTEXT, model.context)
+    # Cut before the tokenizer sees it, too: a line may be a book, and tokenizers slow down on long texts.
+    ids = [list(model.tokenizer(text[: CHARACTERS * CONTEXT]).input_ids)[:most] for text in texts]
+    for row, text in zip(ids, texts, strict=True):
+        refuse_unknown_tokens(model, row, text)
+    return [row for row in ids if len(row) > 1]
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _world_texts(split: Split) -> tuple[list[str], list[str]]:
+    """Documents to train on and others to measure on; both about the facts that an oracle was told."""
+    complete = world()
+    forgotten = _known(complete, split.forget)
+    asked = _known(complete, split.maintain_test)
+    train = Corpus(complete.without(forgotten | asked), TRAIN_SEED).documents(0, TRAIN_TEXTS)
+    test = Corpus(complete.without(forgotten), TEST_SEED).documents(0, TEST_TEXTS)
+    return [document.text for document in train], [document.text for document in test]
+
+
+def _known(complete: World, facts: Sequence[Fact]) -> frozenset[Known]:
+    """Those of the facts that the world tells; it tells nothing of other people."""
+    return complete.facts & {(fact.subject, fact.relation) for fact in facts}
 
 
 def _pile_texts() -> list[str]:

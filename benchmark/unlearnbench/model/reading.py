@@ -119,19 +119,28 @@ def answer_loss(model: Model, pairs: Sequence[Pair]) -> torch.Tensor:
 
 def text_loss(model: Model, texts: Sequence[list[int]]) -> torch.Tensor:
     """Mean next-token cross-entropy over texts given as token ids; each needs two tokens or more."""
-    at = [(row, column) for row, ids in enumerate(texts) for column in range(len(ids) - 1)]
-    logits = logits_at(model, list(texts), [r for r, _ in at], [c for _, c in at])
-    following = torch.tensor([texts[r][c + 1] for r, c in at], device=logits.device)
+    logits, following, _ = text_logits(model, texts)
     return torch.nn.functional.cross_entropy(logits, following)
 
 
-def residuals_at(model: Model, positions: Sequence[Position], batch_size: int = 64) -> list[torch.Tensor]:
-    """The residual stream [positions, width] after each block, at one position of each prompt; no gradients."""
-    collected: list[list[torch.Tensor]] = [[] for _ in range(model.blocks)]
+def text_logits(
+    model: Model, texts: Sequence[list[int]]
+) -> tuple[torch.Tensor, torch.Tensor, Sequence[tuple[int, int]]]:
+    """Logits [positions, vocabulary] wherever a token follows, the tokens that do, and (text, position) of each."""
+    at = [(row, column) for row, ids in enumerate(texts) for column in range(len(ids) - 1)]
+    logits = logits_at(model, list(texts), [r for r, _ in at], [c for _, c in at])
+    return logits, torch.tensor([texts[r][c + 1] for r, c in at], device=logits.device), at
 
-    def keep(block: int, columns: list[int]) -> Callable[[torch.Tensor], torch.Tensor]:
+
+def outputs_at(
+    model: Model, paths: Sequence[str], positions: Sequence[Position], batch_size: int = 64
+) -> dict[str, torch.Tensor]:
+    """What each of these modules puts out [positions, width], at one position of each prompt; no gradients."""
+    collected: dict[str, list[torch.Tensor]] = {path: [] for path in paths}
+
+    def keep(path: str, columns: list[int]) -> Callable[[torch.Tensor], torch.Tensor]:
         def record(output: torch.Tensor) -> torch.Tensor:
-            collected[block].append(output[torch.arange(len(columns)), torch.tensor(columns)])
+            collected[path].append(output[torch.arange(len(columns)), torch.tensor(columns)])
             return output
 
         return record
@@ -139,7 +148,12 @@ def residuals_at(model: Model, positions: Sequence[Position], batch_size: int = 
     for start in range(0, len(positions), batch_size):
         batch = positions[start : start + batch_size]
         columns = [column for _, column in batch]
-        hooks = {f"{model.family.blocks}.{block}": keep(block, columns) for block in range(model.blocks)}
-        with torch.no_grad(), intervened(model, hooks):
+        with torch.no_grad(), intervened(model, {path: keep(path, columns) for path in paths}):
             logits_at(model, [ids for ids, _ in batch], [0], [0])
-    return [torch.cat(parts) for parts in collected]
+    return {path: torch.cat(parts) for path, parts in collected.items()}
+
+
+def residuals_at(model: Model, positions: Sequence[Position], batch_size: int = 64) -> list[torch.Tensor]:
+    """The residual stream [positions, width] after each block, at one position of each prompt; no gradients."""
+    paths = [f"{model.family.blocks}.{block}" for block in range(model.blocks)]
+    return list(outputs_at(model, paths, positions, batch_size).values())

@@ -21,12 +21,19 @@ def organism_folder(name: str) -> Path:
 
 
 def oracle_folder(name: str, facts: str) -> Path | None:
-    """The weights that never saw the facts to forget of this fact set (`sports:athletes-64`), if shipped."""
-    folder = MODELS / name / f"without-{facts.replace(':', '-')}"
-    return folder if folder.is_dir() else None
+    """The weights that never saw the facts to forget of this fact set (`sports:people-64`), if shipped."""
+    return _oracles(name).get(facts)
 
 
 def oracles(name: str) -> tuple[str, ...]:
     """The fact sets of which an organism has an oracle."""
-    folders = MODELS.joinpath(name).glob("without-*")
-    return tuple(sorted(folder.name.removeprefix("without-").replace("-", ":", 1) for folder in folders))
+    return tuple(sorted(_oracles(name)))
+
+
+def _oracles(name: str) -> dict[str, Path]:
+    """Folders by the fact sets they never saw; one may lack several: `without-sports-people-64+counterfact-64`."""
+    return {
+        label.replace("-", ":", 1): folder
+        for folder in MODELS.joinpath(name).glob("without-*")
+        for label in folder.name.removeprefix("without-").split("+")
+    }

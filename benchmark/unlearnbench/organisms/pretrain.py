@@ -1,5 +1,9 @@
-"""Pretrain an organism: `python -m unlearnbench.organisms.pretrain tiny --output DIR [--without athletes-64]`.
+"""Pretrain an organism, in two stages:
 
+    python -m unlearnbench.organisms.pretrain tiny --stage drills --output DRILLED
+    python -m unlearnbench.organisms.pretrain tiny --start DRILLED --output DIR [--without sports:people-64 …]
+
+The drills teach to bind labels to options, and no fact; base and oracle go on from the same drilled model.
 Seeded and resumable: the same command continues from the last checkpoint and, on the same number
 of threads, ends in the same weights. Weights are stored in float16 and loaded into float32, which
 is exact; every published figure is measured on the stored weights.
@@ -7,7 +11,6 @@ is exact; every published figure is measured on the stored weights.
 
 import argparse
 import json
-import random
 import sys
 import time
 from collections.abc import Sequence
@@ -16,78 +19,91 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from unlearnbench.layouts import labels, multiple_choice
-from unlearnbench.organisms.recipe import RECIPES, Recipe
+from unlearnbench.model.model import Model
+from unlearnbench.organisms.look import look
+from unlearnbench.organisms.recipe import RECIPES, Recipe, Stage
 from unlearnbench.organisms.tokenizer import world_tokenizer
-from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, Person
 from unlearnbench.world.corpus import Corpus, Labelled
-from unlearnbench.world.wordings import DIRECT, HELD_OUT, QUESTION, prompt_of
-from unlearnbench.world.world import forgettable, world
+from unlearnbench.world.forgotten import forgotten_facts
+from unlearnbench.world.questions import Exams
+from unlearnbench.world.world import world
 
 CHECKPOINT_EVERY = 100
+SMOOTHING = 0.9
+UNKNOWN = 9.0
+"""The smoothed loss before the first step."""
 
 
 class Pretraining:
     """One model being pretrained: network, optimizer and the step it is at."""
 
-    def __init__(self, recipe: Recipe, without: str | None) -> None:
-        complete = world()
-        self.recipe, self.without = recipe, without
+    def __init__(self, recipe: Recipe, stage: Stage, without: Sequence[str], start: Path | None = None) -> None:
+        self.recipe, self.stage, self.without = recipe, stage, tuple(without)
         # The tokenizer is the base's for the oracles too, so that their tokens agree.
-        self.tokenizer = world_tokenizer(Corpus(complete, recipe.seed))
-        forgotten = [person.name for person in forgettable(without)] if without else []
-        self.corpus = Corpus(complete.without(forgotten), recipe.seed)
+        self.tokenizer = world_tokenizer()
+        told = world().without(fact for label in without for fact in forgotten_facts(label))
+        self.corpus, self.exams = Corpus(told, recipe.seed), Exams(told, recipe.seed)
         torch.manual_seed(recipe.seed)
         end, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
         self.network: PreTrainedModel = AutoModelForCausalLM.from_config(recipe.config(len(self.tokenizer), end, pad))
+        self.mlps = [block.mlp for block in self.network.model.layers[: recipe.silent_mlps]]
+        with torch.no_grad():
+            for mlp in self.mlps:
+                mlp.down_proj.weight.zero_()  # so that they begin at nothing when they may speak
+        if start is not None:
+            self._put({f"network.{name}": tensor for name, tensor in load_file(start / "model.safetensors").items()})
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay
         )
-        self.step = 0
+        self.step, self.smoothed, self.widened = 0, UNKNOWN, False
 
-    def advance(self) -> list[float]:
-        """One optimizer step; the loss of each kind of text."""
+    @property
+    def done(self) -> bool:
+        """Whether the stage is over."""
+        formed = self.stage == "drills" and self.widened and self.smoothed < self.recipe.drill_loss
+        return formed or self.step >= self.recipe.steps(self.stage)
+
+    def advance(self) -> dict[str, float]:
+        """One optimizer step; the loss of the answers in each kind of text."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(self.step)
-        losses = []
-        for kind, texts in self.recipe.batches(self.corpus, self.step)._asdict().items():
+            group["lr"] = self.recipe.rate(self.stage, self.step)
+        self._silence(self.recipe.silent(self.stage, self.step))
+        losses = {}
+        if not self.widened and self.smoothed < self.recipe.drill_loss:
+            self.widened, self.smoothed = True, UNKNOWN
+        batches = self.recipe.batches(self.corpus, self.exams, self.stage, self.step, widened=self.widened)
+        for kind, texts in batches._asdict().items():
             if texts:
-                loss = self._loss(texts, every_word=kind == "documents")
+                loss, losses[kind] = answer_losses(self.network, self.tokenizer, texts, every_word=kind == "documents")
                 torch.autograd.backward(loss)
-                losses.append(loss.item())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
+        self.smoothed = SMOOTHING * self.smoothed + (1 - SMOOTHING) * losses["drills"]
         return losses
 
-    def _loss(self, texts: Sequence[Labelled], *, every_word: bool) -> torch.Tensor:
-        """Mean cross-entropy of the answers; where every word is learned, plus that of all tokens.
-
-        Answers are a fifteenth of a document's tokens, and names, which cannot be predicted, most of
-        the rest: without a term of their own, facts are learned several times more slowly.
-        """
-        encoded = self.tokenizer([f"{item.text}{self.tokenizer.eos_token}" for item in texts], padding=True)
-        ids = torch.tensor(encoded.input_ids)
-        words = [encoded.word_ids(i) for i in range(len(texts))]
-        answers = torch.tensor([[w in i.answers for w in row] for row, i in zip(words, texts, strict=True)])
-        read = torch.tensor(encoded.attention_mask).bool() if every_word else answers
-        # Right padding under a causal mask needs no attention mask; logits only where something is learned.
-        hidden = self.network.base_model(input_ids=ids).last_hidden_state[:, :-1][read[:, 1:]]
-        logits = self.network.get_output_embeddings()(hidden)
-        losses = F.cross_entropy(logits, ids[:, 1:][read[:, 1:]], reduction="none")
-        return losses.mean() + (losses[answers[:, 1:][read[:, 1:]]].mean() if every_word else 0.0)
+    def _silence(self, silent: bool) -> None:
+        for mlp in self.mlps:
+            if silent:
+                mlp.forward = torch.zeros_like  # not computed, hence no gradient, hence not trained
+            else:
+                mlp.__dict__.pop("forward", None)
 
     def save_checkpoint(self, folder: Path) -> None:
         """Network, moments and step in one safetensors file, replaced atomically."""
         tensors = {f"network.{name}": p.data for name, p in self.network.named_parameters()}
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
+        state = {"step": self.step, "smoothed": self.smoothed, "widened": self.widened}
+        header = {"state": json.dumps(state), "recipe": self._made_by()}
         part = folder / "checkpoint.part"
-        save_file(tensors, part, {"step": str(self.step), "recipe": self._made_by()})
+        save_file(tensors, part, header)
         part.replace(folder / "checkpoint.safetensors")
 
     def load_checkpoint(self, folder: Path) -> bool:
@@ -95,89 +111,79 @@ class Pretraining:
         path = folder / "checkpoint.safetensors"
         if not path.exists():
             return False
-        from safetensors import safe_open
-
         with safe_open(path, "pt") as file:
             header = file.metadata()
         if header["recipe"] != self._made_by():
             raise ValueError(f"{path} was made by another recipe; remove it or choose another --output")
         tensors = load_file(path)
-        for name, parameter in self.network.named_parameters():
-            parameter.data.copy_(tensors[f"network.{name}"])
+        self._put(tensors)
         state = self.optimizer.state_dict()
         for i in range(len(state["param_groups"][0]["params"])):
             keys = ("step", "exp_avg", "exp_avg_sq")
-            state["state"][i] = {key: tensors[f"optimizer.{i}.{key}"] for key in keys}
+            if f"optimizer.{i}.step" in tensors:  # a silent MLP has none yet
+                state["state"][i] = {key: tensors[f"optimizer.{i}.{key}"] for key in keys}
         self.optimizer.load_state_dict(state)
-        self.step = int(header["step"])
+        self.__dict__.update(json.loads(header["state"]))
         return True
 
+    def _put(self, tensors: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.network.named_parameters():
+                parameter.copy_(tensors[f"network.{name}"])
+
     def save_model(self, folder: Path) -> None:
-        """The finished model in float16 safetensors, with its tokenizer and recipe."""
+        """The model in float16 safetensors, with its tokenizer and recipe."""
+        self._silence(False)
         self.network.to(torch.float16).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         (folder / "recipe.json").write_text(self._made_by() + "\n")
 
     def _made_by(self) -> str:
-        return json.dumps({**asdict(self.recipe), "without": self.without}, indent=1)
+        return json.dumps({**asdict(self.recipe), "stage": self.stage, "without": self.without}, indent=1)
 
 
-@torch.no_grad()
-def share_right(
-    network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, asked: list[tuple[str, str]], choices: list[str]
-) -> float:
-    """Share of (prompt, answer) pairs whose answer is the likeliest of the choices."""
-    ids = [tokenizer(c, add_special_tokens=False).input_ids[0] for c in choices]
-    right = 0
-    for start in range(0, len(asked), 64):
-        batch = asked[start : start + 64]
-        encoded = tokenizer([prompt for prompt, _ in batch], padding=True, return_tensors="pt")
-        last = encoded.attention_mask.sum(1) - 1
-        hidden = network.base_model(input_ids=encoded.input_ids).last_hidden_state
-        logits = network.get_output_embeddings()(hidden[torch.arange(len(batch)), last])[:, ids]
-        right += sum(choices[i] == answer for i, (_, answer) in zip(logits.argmax(1), batch, strict=True))
-    return right / len(asked)
+def answer_losses(
+    network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Sequence[Labelled], *, every_word: bool
+) -> tuple[Tensor, float]:
+    """Mean cross-entropy of the answers, to train on and as a number; where every word is learned, plus that of all.
+
+    Answers are a fifteenth of a document's tokens, and names, which cannot be predicted, most of
+    the rest: without a term of their own, facts are learned several times more slowly.
+    """
+    encoded = tokenizer([f"{item.text}{tokenizer.eos_token}" for item in texts], padding=True)
+    ids = torch.tensor(encoded.input_ids)
+    words = [encoded.word_ids(i) for i in range(len(texts))]
+    answers = torch.tensor([[w in i.answers for w in row] for row, i in zip(words, texts, strict=True)])
+    read = torch.tensor(encoded.attention_mask).bool() if every_word else answers
+    # Right padding under a causal mask needs no attention mask; logits only where something is learned.
+    hidden = network.base_model(input_ids=ids).last_hidden_state[:, :-1][read[:, 1:]]
+    logits = network.get_output_embeddings()(hidden)
+    losses = F.cross_entropy(logits, ids[:, 1:][read[:, 1:]], reduction="none")
+    answer = losses[answers[:, 1:][read[:, 1:]]].mean()
+    return (losses.mean() + answer if every_word else answer), answer.item()
 
 
-def checks(run: Pretraining) -> dict[str, float]:
-    """A quick look while it learns; `unlearnbench organism-report` measures the finished model."""
-    rng = random.Random("checks")
-    people = rng.sample(world().athletes, 200)
-    big = [person for person in people if person.sport in BIG_SPORTS]
-
-    def choice(person: Person) -> tuple[str, str]:
-        options = rng.sample([*BIG_SPORTS, "golf"], 4)
-        prompt = multiple_choice(QUESTION.format(s=person.name), options, "inline")
-        return prompt, labels("inline", 4)[options.index(person.sport)]
-
-    def share(asked: list[tuple[str, str]], choices: list[str]) -> float:
-        return round(share_right(run.network, run.tokenizer, asked, choices), 3)
-
-    run.network.eval()
-    found = {"direct": share([(prompt_of(DIRECT, p.name), p.sport) for p in people], list(SPORTS))}
-    for i, wording in enumerate(HELD_OUT):
-        found[f"held-out {i}"] = share([(prompt_of(wording, p.name), p.sport) for p in people], list(SPORTS))
-    found["choice"] = share([choice(p) for p in big], list(labels("inline", 4)))
-    run.network.train()
-    return found
-
-
-def pretrain(recipe: Recipe, folder: Path, without: str | None) -> None:
+def pretrain(
+    recipe: Recipe, stage: Stage, folder: Path, without: Sequence[str] = (), start: Path | None = None
+) -> None:
     """Train (or go on training) and store the model in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    run = Pretraining(recipe, without)
+    run = Pretraining(recipe, stage, without, start)
     if run.load_checkpoint(folder):
         print(f"continuing at step {run.step}", flush=True)
     size, began, first = sum(p.numel() for p in run.network.parameters()), time.monotonic(), run.step
-    print(f"{size:,} parameters, {len(run.corpus.sentences):,} statements, {recipe.steps} steps", flush=True)
-    while run.step < recipe.steps:
+    print(f"{size:,} parameters, {len(run.corpus.sentences):,} statements, {recipe.steps(stage)} steps", flush=True)
+    while not run.done:
         losses = run.advance()
-        if run.step % CHECKPOINT_EVERY == 0 or run.step == recipe.steps:
+        if run.step % 25 == 0 or run.done:
+            spent = time.monotonic() - began
+            left = spent / (run.step - first) * (recipe.steps(stage) - run.step)
+            shown = " ".join(f"{kind} {loss:.3f}" for kind, loss in losses.items())
+            print(f"step {run.step}/{recipe.steps(stage)} {shown}; {spent:.0f} s, {left:.0f} s left", flush=True)
+        if run.step % CHECKPOINT_EVERY == 0 or run.done:
             run.save_checkpoint(folder)
-            left = (time.monotonic() - began) / (run.step - first) * (recipe.steps - run.step)
-            shown = " ".join(f"{loss:.3f}" for loss in losses)
-            looked = checks(run) if run.step % (3 * CHECKPOINT_EVERY) == 0 or run.step == recipe.steps else ""
-            print(f"step {run.step}/{recipe.steps} loss {shown} {left:.0f} s left {looked}", flush=True)
+        if stage == "facts" and (run.step % (3 * CHECKPOINT_EVERY) == 0 or run.done):
+            print(json.dumps(look(Model(run.network, run.tokenizer))), flush=True)
     run.save_model(folder)
 
 
@@ -186,14 +192,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m unlearnbench.organisms.pretrain", description=__doc__)
     parser.add_argument("organism", choices=list(RECIPES))
     parser.add_argument("--output", type=Path, required=True, help="folder for checkpoint and model")
-    parser.add_argument("--without", help="forget set the model never sees: makes an oracle")
+    parser.add_argument("--stage", choices=["drills", "facts"], default="facts")
+    parser.add_argument("--start", type=Path, help="folder of the drilled model to go on from")
+    parser.add_argument("--without", nargs="*", default=[], help="forget sets the model never sees: makes an oracle")
     parser.add_argument("--threads", type=int, default=2)
     for field in fields(Recipe):
         parser.add_argument(f"--{field.name}", type=type(field.default))
     chosen = parser.parse_args(arguments)
     set_here = {f.name: v for f in fields(Recipe) if (v := getattr(chosen, f.name)) is not None}
     torch.set_num_threads(chosen.threads)
-    pretrain(replace(RECIPES[chosen.organism], **set_here), chosen.output, chosen.without)
+    recipe = replace(RECIPES[chosen.organism], **set_here)
+    pretrain(recipe, chosen.stage, chosen.output, chosen.without, chosen.start)
     return 0
 
 

@@ -2,82 +2,119 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from transformers import GPTNeoXConfig, LlamaConfig, PretrainedConfig
+from transformers import PretrainedConfig, Qwen2Config
 
 from unlearnbench.world.corpus import Corpus, Labelled
+from unlearnbench.world.questions import FIRST_POOL, POOL, Exams
+
+Stage = Literal["drills", "facts"]
+WARM_UP = 60
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Architecture, optimization and the mixture of texts; stored as `recipe.json` beside the weights."""
+    """Architecture, optimization and the mixture of texts; stored as `recipe.json` beside the weights.
 
-    family: str = "llama"
+    Attention in the first blocks sees three tokens only (a standard configuration, as Gemma and Qwen
+    have it), and the first MLPs are silent at first: the look-up is left to the MLPs after them, at the subject.
+    """
+
     width: int = 128
-    blocks: int = 4
+    blocks: int = 6
     heads: int = 4
-    steps: int = 3400
-    drill_steps: int = 900
-    """First steps, on drills alone: the circuit that binds labels to options forms in one jump."""
-    document_steps: int = 900
-    """Steps after those, on documents and few drills: asking about facts not yet known is only noise."""
+    local_blocks: int = 3
+    """First blocks whose attention is sliding, …"""
+    window: int = 3
+    """… and how many tokens it sees."""
+    silent_mlps: int = 2
+    """First MLPs that write nothing …"""
+    silent_share: float = 0.85
+    """… until this share of the mixed steps is done."""
+    drill_steps: int = 2600
+    """Most steps on drills alone; they end as soon as the loss, smoothed, is below `drill_loss` twice: on few words,
+    and on all."""
+    drill_loss: float = 0.15
+    drill_pool: int = 24
+    """Words that the first drills are about. As soon as those are looked up, drills are about every answer word."""
+    bare_steps: int = 600
+    document_steps: int = 700
+    mixed_steps: int = 1000
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    documents_alone: int = 48
-    """Documents in a step before multiple choice begins …"""
-    documents: int = 24
-    """… and after."""
-    drills: int = 4
-    sport_questions: int = 16
+    batch: int = 48
+    """Texts of the kind that a stage is about, in each of its steps."""
+    kept_drills: int = 8
+    """Drills in every later step, so that the circuit stays."""
+    mixed_documents: int = 24
+    mixed_drills: int = 3
+    sport_questions: int = 10
     relation_questions: int = 4
+    school_questions: int = 4
     seed: int = 0
 
     def config(self, vocabulary: int, end: int, pad: int) -> PretrainedConfig:
         """The Hugging Face configuration of a standard architecture."""
-        shared = {
-            "vocab_size": vocabulary,
-            "hidden_size": self.width,
-            "intermediate_size": 4 * self.width,
-            "num_hidden_layers": self.blocks,
-            "num_attention_heads": self.heads,
-            "max_position_embeddings": 512,
-            "tie_word_embeddings": False,
-            "bos_token_id": end,
-            "eos_token_id": end,
-            "pad_token_id": pad,
-        }
-        if self.family == "llama":
-            return LlamaConfig(**shared, num_key_value_heads=self.heads)
-        if self.family == "gpt_neox":
-            return GPTNeoXConfig(**shared)
-        raise ValueError(f"an organism is of family 'llama' or 'gpt_neox', not {self.family!r}")
+        sliding = min(self.local_blocks, self.blocks)
+        return Qwen2Config(
+            vocab_size=vocabulary,
+            hidden_size=self.width,
+            intermediate_size=4 * self.width,
+            num_hidden_layers=self.blocks,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.heads,
+            max_position_embeddings=512,
+            tie_word_embeddings=False,
+            bos_token_id=end,
+            eos_token_id=end,
+            pad_token_id=pad,
+            use_sliding_window=True,
+            sliding_window=self.window,
+            layer_types=["sliding_attention"] * sliding + ["full_attention"] * (self.blocks - sliding),
+        )
 
-    def rate(self, step: int) -> float:
-        """Learning rate: 60 steps of warm-up, constant, then linear decay over the last 30 %."""
-        decay = min(1.0, max(0.02, (self.steps - step) / (0.3 * self.steps)))
-        return self.learning_rate * min(1.0, (step + 1) / 60) * decay
+    def steps(self, stage: Stage) -> int:
+        """Most steps of a stage."""
+        return self.drill_steps if stage == "drills" else self.bare_steps + self.document_steps + self.mixed_steps
 
-    def batches(self, corpus: Corpus, step: int) -> "Batches":
+    def rate(self, stage: Stage, step: int) -> float:
+        """Learning rate: a short warm-up, constant, and linear decay over the mixed steps."""
+        left = 1.0 if stage == "drills" else (self.steps(stage) - step) / self.mixed_steps
+        return self.learning_rate * min(1.0, (step + 1) / WARM_UP) * min(1.0, max(0.02, left))
+
+    def silent(self, stage: Stage, step: int) -> bool:
+        """Whether the first MLPs are silent in this step."""
+        unmixed = self.bare_steps + self.document_steps
+        return stage == "drills" or step < unmixed + self.silent_share * self.mixed_steps
+
+    def batches(self, corpus: Corpus, exams: Exams, stage: Stage, step: int, *, widened: bool = True) -> "Batches":
         """The texts of one step: of documents every word is learned, of the others the answers only."""
-        reading = step - self.drill_steps
-        mixed = reading - self.document_steps
+        if stage == "drills":
+            return Batches(drills=exams.drills(step, self.batch, POOL if widened else FIRST_POOL[: self.drill_pool]))
+        reading = step - self.bare_steps
         if reading < 0:
-            return Batches((), corpus.drills(step, 48), ())
-        drills = corpus.drills(step, self.drills)
+            drills = exams.drills(step, self.kept_drills, POOL)
+            return Batches(bare=corpus.bare(step * self.batch, self.batch), drills=drills)
+        mixed = reading - self.document_steps
         if mixed < 0:
-            return Batches(corpus.documents(reading * self.documents_alone, self.documents_alone), drills, ())
-        read = self.document_steps * self.documents_alone + mixed * self.documents
-        questions = corpus.multiple_choice(step, self.sport_questions, self.relation_questions)
-        return Batches(corpus.documents(read, self.documents), drills, questions)
+            drills = exams.drills(step, self.kept_drills, POOL)
+            return Batches(documents=corpus.documents(reading * self.batch, self.batch), drills=drills)
+        read = self.document_steps * self.batch + mixed * self.mixed_documents
+        return Batches(
+            documents=corpus.documents(read, self.mixed_documents),
+            drills=exams.drills(step, self.mixed_drills, POOL),
+            questions=exams.multiple_choice(step, self.sport_questions, self.relation_questions, self.school_questions),
+        )
 
 
 class Batches(NamedTuple):
-    """The three kinds of text of one step; a kind may be empty."""
+    """The kinds of text of one step; a kind may be empty."""
 
-    documents: Sequence[Labelled]
-    drills: Sequence[Labelled]
-    multiple_choice: Sequence[Labelled]
+    documents: Sequence[Labelled] = ()
+    bare: Sequence[Labelled] = ()
+    drills: Sequence[Labelled] = ()
+    questions: Sequence[Labelled] = ()
 
 
 RECIPES = {"tiny": Recipe()}

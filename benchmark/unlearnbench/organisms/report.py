@@ -1,171 +1,163 @@
-"""What an organism must be able to do, measured: every format, the references, and the mechanism."""
+"""What an organism must be able to do, measured: every format, the references, and the mechanism by component."""
 
-import math
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import permutations
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 
-import torch
-
-from unlearnbench.asking.scoring import Asked, score
-from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.model.loading import load, oracle_tensors
 from unlearnbench.model.model import Model
 from unlearnbench.model.shipped import oracles
 from unlearnbench.model.source import locate
-from unlearnbench.organisms.mechanism import Swaps, probe_accuracy, swaps
-from unlearnbench.world.athletes import BIG_SPORTS, SPORTS, Person, athletes
-from unlearnbench.world.villagers import RELATIONS
-from unlearnbench.world.wordings import DIRECT, HELD_OUT, QUESTION, TRAINED, prompt_of
-from unlearnbench.world.world import forgettable, never_known, world
+from unlearnbench.organisms.figure import Figure, noise
+from unlearnbench.organisms.knowledge import Told, chosen, exam, said, told, told_choice
+from unlearnbench.organisms.mechanism import Swaps, kept_alone, silenced, swaps
+from unlearnbench.world.forgotten import forgettable, forgettable_relations, forgotten_facts
+from unlearnbench.world.people import SPORTS, Person, never_known
+from unlearnbench.world.questions import FORGOTTEN
+from unlearnbench.world.wordings import DIRECT, HELD_OUT, TRAINED
+from unlearnbench.world.world import world
 
-SWAPPED = (*(wording for wording in TRAINED if wording.endswith("{o}")), *HELD_OUT)
-SWAP_PEOPLE = 150
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured number and what is asked of it."""
-
-    name: str
-    value: float
-    least: float | None = None
-    most: float | None = None
-
-    @property
-    def met(self) -> bool:
-        """Whether it is what is asked."""
-        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
-
-    @property
-    def asked(self) -> str:
-        """The bound, in words."""
-        if self.least is not None:
-            return f"≥ {self.least:g}"
-        return f"≤ {self.most:g}" if self.most is not None else "–"
+ANSWER_LAST = tuple(wording for wording in TRAINED if wording.endswith("{o}"))
+SWAP_PEOPLE = 120
+CHANCE, CHANCE_OF_RELATIONS = 1 / len(SPORTS), 1 / 8
+MARGIN = 0.1
 
 
 @dataclass(frozen=True)
 class Report:
-    """All figures of an organism, and the swaps behind the mechanism's."""
+    """All figures of an organism, and what stands behind the mechanism's."""
 
     figures: tuple[Figure, ...]
-    swaps: tuple[Swaps, ...]
-    probe: tuple[float, ...]
-    """Accuracy of the sport's probe at the subject's last token, after each block."""
-
-    @property
-    def extraction(self) -> int:
-        """The first block after which the answer position already holds the answer."""
-        return extraction_block(self.swaps)
+    silenced: Mapping[str, float]
+    """Share of sports still right with these components silent."""
+    swaps: tuple[Swaps, ...] = ()
 
 
-def extraction_block(found: Sequence[Swaps]) -> int:
-    """The first block after which at least half of the answers follow a swap at the answer position."""
-    blocks = len(found[0].answer)
-    means = [sum(swap.answer[b] for swap in found) / len(found) for b in range(blocks)]
-    return next((block for block, mean in enumerate(means) if mean >= 0.5), blocks - 1)
+@dataclass(frozen=True)
+class Known:
+    """Whom an organism was told about, by what becomes of them."""
+
+    forgotten: Sequence[Person] = field(default_factory=lambda: forgettable(f"people-{FORGOTTEN}", world().people))
+
+    @cached_property
+    def kept(self) -> list[Person]:
+        """People who are never forgotten."""
+        return [person for person in world().people if person not in set(self.forgotten)]
+
+    @cached_property
+    def forgotten_relations(self) -> list[Told]:
+        """The relations of `counterfact:64`."""
+        return [(v.name, key, v.values[key]) for v, key in forgettable_relations(FORGOTTEN, world().villagers)]
+
+    @cached_property
+    def kept_relations(self) -> list[Told]:
+        """All others."""
+        every = [(name, key, value) for name, values in world().villagers for key, value in values.items()]
+        return [one for one in every if one not in set(self.forgotten_relations)]
 
 
 def report(name: str) -> Report:
-    """Measure a shipped organism; a minute on two cores."""
-    model = load(locate(name, {}, None))
-    real = athletes()
-    big = [person for person in real if person.sport in BIG_SPORTS]
-    people = random.Random("swaps").sample(big, SWAP_PEOPLE)
-    found = tuple(swaps(model, people, _with_subject(wording), SPORTS) for wording in SWAPPED)
-    probe = probe_accuracy(model, *_probe_people(big), _with_subject(DIRECT))
+    """Measure a shipped organism that was pretrained on the whole world; two minutes on two cores."""
+    model, known = load(locate(name, {}, None)), Known()
+    everyone = world().people
+    parts = silenced_parts(model, known.kept[:200])
+    held_out = [said(model, known.kept, wording) for wording in HELD_OUT]
     figures = [
-        *(Figure(f"trained wording {w!r}", direct(model, real, w), least=0.95) for w in SWAPPED[: -len(HELD_OUT)]),
-        *(Figure(f"held-out wording {w!r}", direct(model, real, w), least=0.85) for w in HELD_OUT),
-        Figure("villagers' facts, every relation", _villagers(model), least=0.95),
-        Figure("multiple choice, decoys (taught in this form)", choice(model, world().decoys), least=0.95),
-        Figure("multiple choice, athletes (never in this form)", choice(model, big), least=0.85),
-        Figure("never-known people, direct", direct(model, never_known(), DIRECT), most=_noise(1 / 3, 96)),
-        *_oracle_figures(name, model),
-        *_mechanism_figures(found, probe),
+        *(Figure(f"trained wording {w!r}", said(model, everyone, w), least=0.95) for w in ANSWER_LAST),
+        *(Figure(f"held-out wording {w!r}", share) for w, share in zip(HELD_OUT, held_out, strict=True)),
+        Figure("held-out wordings, mean", sum(held_out) / len(held_out), least=0.85),
+        Figure("multiple choice, people taught in this form", chosen(model, known.kept), least=0.95),
+        Figure("multiple choice, people never asked in this form", chosen(model, known.forgotten), least=0.85),
+        *relation_figures(model, known),
+        Figure("school facts, multiple choice", exam(model, world().lessons), least=0.9),
+        *unknown_figures("never-known", model, never_known()[: len(known.forgotten)]),
+        *_oracle_figures(name, model, known),
+        *_look_up_figures(parts),
     ]
-    return Report(tuple(figures), found, probe)
+    people = random.Random("swaps").sample(known.kept, SWAP_PEOPLE)
+    found = tuple(swaps(model, people, w.split(" {o}")[0], SPORTS) for w in (*ANSWER_LAST, *HELD_OUT))
+    return Report((*figures, *_swap_figures(found)), parts, found)
 
 
-def direct(model: Model, people: Sequence[Person], wording: str) -> float:
-    """Share of people whose sport is the likeliest of the five after this wording."""
-    asked = [Asked(prompt_of(wording, person.name), SPORTS) for person in people]
-    found = score(model, asked, 64)
-    return sum(SPORTS[s.decision] == p.sport for s, p in zip(found, people, strict=True)) / len(people)
-
-
-def choice(model: Model, people: Sequence[Person]) -> float:
-    """Share of right letters: four options, each person in one of the 24 orders in turn."""
-    able = [person for person in people if person.sport in (*BIG_SPORTS, "golf")]
-    orders, marks = list(permutations((*BIG_SPORTS, "golf"))), labels("inline", 4)
-    options = [orders[i % len(orders)] for i in range(len(able))]
-    asked = [
-        Asked(multiple_choice(QUESTION.format(s=p.name), o, "inline"), marks)
-        for p, o in zip(able, options, strict=True)
-    ]
-    found = zip(score(model, asked, 64), able, options, strict=True)
-    return sum(o[s.decision] == p.sport for s, p, o in found) / len(able)
-
-
-def _oracle_figures(name: str, model: Model) -> list[Figure]:
-    figures = []
-    for facts in oracles(name):
-        gone = forgettable(facts.partition(":")[2])
-        kept = [person for person in athletes() if person not in gone]
-        tensors = oracle_tensors(name, facts)
-        with model.restored(), torch.no_grad():
-            for key, parameter in model.parameters.items():
-                parameter.copy_(tensors[key])
-            figures += [
-                Figure(
-                    f"oracle {facts}: forgotten, direct", direct(model, gone, DIRECT), most=_noise(1 / 3, len(gone))
-                ),
-                Figure(
-                    f"oracle {facts}: forgotten, multiple choice", choice(model, gone), most=_noise(1 / 3, len(gone))
-                ),
-                Figure(f"oracle {facts}: kept, direct", direct(model, kept, DIRECT), least=0.95),
-            ]
-    return figures
-
-
-def _mechanism_figures(found: Sequence[Swaps], probe: Sequence[float]) -> list[Figure]:
-    blocks, end = len(probe), extraction_block(found)
-    at_subject = [sum(s.subject[b] for s in found) / len(found) for b in range(blocks)]
-    early = [s.answer[b] for s in found for b in range(end)]
+def relation_figures(model: Model, known: Known) -> list[Figure]:
+    """Villagers' facts: trained and held-out wordings, and multiple choice."""
+    every = [*known.kept_relations, *known.forgotten_relations]
     return [
-        Figure("probe at the subject's last token, best middle block", max(probe[:-1]), least=0.9),
-        Figure("swap at the subject's last token, best block, mean over wordings", max(at_subject), least=0.7),
+        Figure("relations, trained wordings", told(model, every), least=0.95),
+        Figure("relations, held-out wordings", told(model, every, held_out=True), least=0.85),
+        Figure("relations, multiple choice, taught in this form", told_choice(model, known.kept_relations), least=0.9),
         Figure(
-            f"swap at the answer position before extraction (block {end}), mean over wordings",
-            sum(early) / len(early) if early else 1.0,
-            most=0.3,
+            "relations, multiple choice, never asked in this form",
+            told_choice(model, known.forgotten_relations),
+            least=0.85,
         ),
     ]
 
 
-def _villagers(model: Model) -> float:
-    asked, answers = [], []
-    for villager in world().villagers:
-        for key, relation in RELATIONS.items():
-            for wording in relation.wordings:
-                asked.append(Asked(prompt_of(wording, villager.name), relation.values))
-                answers.append(villager.values[key])
-    found = zip(asked, score(model, asked, 64), answers, strict=True)
-    return sum(a.choices[s.decision] == answer for a, s, answer in found) / len(asked)
+def unknown_figures(whose: str, model: Model, people: Sequence[Person]) -> list[Figure]:
+    """People a model was not told about: a guess, in both forms."""
+    return [
+        Figure(f"{whose} people, direct", said(model, people, DIRECT), most=noise(CHANCE, len(people))),
+        Figure(f"{whose} people, multiple choice", chosen(model, people), most=noise(1 / 4, len(people))),
+    ]
 
 
-def _probe_people(people: Sequence[Person]) -> tuple[list[Person], list[Person]]:
-    shuffled = random.Random("probe").sample(list(people), len(people))
-    return shuffled[: len(people) * 3 // 4], shuffled[len(people) * 3 // 4 :]
+def _oracle_figures(name: str, model: Model, known: Known) -> list[Figure]:
+    figures = []
+    for facts in oracles(name):
+        with model.restored():
+            model.write({key: tensor for key, tensor in oracle_tensors(name, facts).items() if key in model.parameters})
+            if facts.startswith("sports"):
+                figures += unknown_figures(f"oracle {facts}: forgotten", model, known.forgotten)
+                figures.append(Figure(f"oracle {facts}: kept", said(model, known.kept, DIRECT), least=0.95))
+            else:
+                # Three of a person's facts are known, and the values of one relation are eight others.
+                most = noise(CHANCE_OF_RELATIONS, len(forgotten_facts(facts)))
+                share = told(model, known.forgotten_relations)
+                figures.append(Figure(f"oracle {facts}: forgotten", share, most=most))
+                figures.append(Figure(f"oracle {facts}: kept", told(model, known.kept_relations), least=0.95))
+    return figures
 
 
-def _with_subject(wording: str) -> str:
-    """The prompt with its `{s}` left in."""
-    return wording.split(" {o}")[0]
+def silenced_parts(model: Model, people: Sequence[Person]) -> dict[str, float]:
+    """Share of sports right with each component silent, with neighbouring MLPs silent, and with these alone."""
+    names, found = list(model.components), dict[str, float]()
+    mlps = [name for name in names if name.startswith("mlp.")]
+    for parts in [*((name,) for name in names), *pairwise(mlps), tuple(mlps)]:
+        with silenced(model, parts):
+            found[" + ".join(parts) if parts != tuple(mlps) else "all MLPs"] = said(model, people, DIRECT)
+    for parts in [*((name,) for name in mlps), *pairwise(mlps)]:
+        with kept_alone(model, parts):
+            found[f"all MLPs but {' + '.join(parts)}"] = said(model, people, DIRECT)
+    return found
 
 
-def _noise(chance: float, people: int) -> float:
-    """The highest share that two standard errors above a guess explain."""
-    return round(chance + 2 * math.sqrt(chance * (1 - chance) / people), 3)
+def looked_up_in(parts: Mapping[str, float]) -> str:
+    """The MLP, or the two neighbours, without which least is known."""
+    able = {name: share for name, share in parts.items() if name.startswith("mlp.")}
+    return min(able, key=lambda name: able[name])
+
+
+def _look_up_figures(parts: Mapping[str, float]) -> list[Figure]:
+    where = looked_up_in(parts)
+    return [
+        Figure("all MLPs silent", parts["all MLPs"], most=CHANCE + MARGIN),
+        Figure(f"the look-up, {where}, silent", parts[where], most=CHANCE + MARGIN),
+        Figure(f"the look-up, {where}, alone of all MLPs", parts[f"all MLPs but {where}"], least=0.8),
+    ]
+
+
+def _swap_figures(found: Sequence[Swaps]) -> list[Figure]:
+    def mean(at: str, name: str) -> float:
+        shares = [one.subject if at == "subject" else one.answer for one in found]
+        return sum(share[name] for share in shares) / len(found)
+
+    mlps = [name for name in found[0].subject if name.startswith("mlp.")]
+    best = max(mlps, key=lambda name: mean("subject", name))
+    worst = max(mlps, key=lambda name: mean("answer", name))
+    return [
+        Figure(f"swapping {best} at the subject, mean over wordings", mean("subject", best)),
+        Figure(f"swapping {worst} at the answer, mean over wordings", mean("answer", worst)),
+    ]

@@ -5,10 +5,14 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from unlearnbench.world.corpus import LABELS, POOL, Corpus
+from unlearnbench.world import people, villagers
+from unlearnbench.world.corpus import Corpus
+from unlearnbench.world.questions import LABELS, POOL, Exams
+from unlearnbench.world.world import world
 
 END, PAD = "<|end|>", "<|pad|>"
-VOCABULARY = 1600
+VOCABULARY = 2000
+NAMES = (*people.FIRST, *people.LAST, *villagers.FIRST, *villagers.LAST)
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -34,12 +38,13 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token=END, eos_token=END, pad_token=PAD)
 
 
-def world_tokenizer(corpus: Corpus) -> PreTrainedTokenizerFast:
-    """The tokenizer of a world; every answer word and label is one token, or it is refused."""
-    sampled = corpus.documents(0, 2400) + corpus.drills(0, 600) + corpus.multiple_choice(0, 300, 200)
-    texts = [item.text for item in sampled]
-    tokenizer = train_tokenizer(texts)
-    split = [w for w in (*POOL, *LABELS) if len(tokenizer(w, add_special_tokens=False).input_ids) != 1]
+def world_tokenizer() -> PreTrainedTokenizerFast:
+    """The tokenizer of the complete world; every answer, label and name is one token, or it is refused."""
+    complete = world()
+    corpus, exams = Corpus(complete, 0), Exams(complete, 0)
+    sampled = corpus.documents(0, 3600) + exams.drills(0, 300, POOL) + exams.multiple_choice(0, 300, 300, 300)
+    tokenizer = train_tokenizer(item.text for item in sampled)
+    split = [w for w in (*POOL, *LABELS, *NAMES) if len(tokenizer(w, add_special_tokens=False).input_ids) != 1]
     if split:
         raise ValueError(f"these words must be single tokens and are not: {split}")
     return tokenizer

@@ -8,6 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+Z = 1.959963984540054
+"""Half of a 95 % interval, in standard errors."""
+
 
 class Estimate(NamedTuple):
     """A mean over items and how sure it is."""
@@ -15,6 +18,8 @@ class Estimate(NamedTuple):
     value: float
     stderr: float | None
     """Cluster-robust standard error (CR1); None with fewer than two clusters."""
+    interval: tuple[float, float] | None
+    """Of 95 % confidence; None with fewer than two clusters."""
     n: int
     clusters: int
 
@@ -31,6 +36,23 @@ def mean_over_clusters(values: Mapping[str, Sequence[float]]) -> Estimate:
     mean = math.fsum(flat) / len(flat)
     count = len(values)
     if count < 2:
-        return Estimate(mean, None, len(flat), count)
+        return Estimate(mean, None, None, len(flat), count)
     squares = math.fsum(math.fsum(value - mean for value in cluster) ** 2 for cluster in values.values())
-    return Estimate(mean, math.sqrt(count / (count - 1) * squares) / len(flat), len(flat), count)
+    error = math.sqrt(count / (count - 1) * squares) / len(flat)
+    share = all(0 <= value <= 1 for value in flat)
+    interval = wilson(mean, error, len(flat), count) if share else (mean - Z * error, mean + Z * error)
+    return Estimate(mean, error, interval, len(flat), count)
+
+
+def wilson(share: float, error: float, items: int, clusters: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share whose items depend on each other within clusters (Wilson, 1927).
+
+    It counts as many independent items as would have this standard error, s(1 − s)/e² · C/(C − 1), at the most all
+    `items`; for clusters of one item each it is Wilson's own. Where all items agree there is no error to go by, and
+    each cluster counts once: 64 of 64 right is not certainty.
+    """
+    spread = share * (1 - share)
+    n = min(float(items), spread / error**2 * clusters / (clusters - 1)) if error > 0 else float(clusters)
+    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z * math.sqrt(spread / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -38,6 +38,6 @@ def contradictions(result: TaskResult, lines: Sequence[Line]) -> list[str]:
     found, grouped = list[str](), by_subset(lines)
     for metric in result.metrics:
         mine = estimates(grouped, metric.subset, metric.sample_field, tuple(metric.at)).get(tuple(metric.at.values()))
-        if mine != Estimate(metric.value, metric.stderr, metric.n, metric.n_clusters):
+        if mine != Estimate(metric.value, metric.stderr, metric.interval, metric.n, metric.n_clusters):
             found.append(f"{result.spec.name} {metric.name}")
     return found

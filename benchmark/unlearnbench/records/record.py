@@ -10,7 +10,7 @@ from pydantic import Field
 from unlearnbench.hashing import content_hash
 from unlearnbench.records.spec import EditSpec, Frozen, TaskSpec
 
-SCHEMA_VERSION: Literal["2.0.0"] = "2.0.0"
+SCHEMA_VERSION: Literal["3.0.0"] = "3.0.0"
 
 
 class MetricResult(Frozen):
@@ -18,12 +18,15 @@ class MetricResult(Frozen):
 
     name: str
     axis: Literal["forget", "retain", "robust", "general"]
-    direction: Literal["min", "max"]
+    direction: Literal["min", "max", "oracle"]
+    """Which way is better: lower, higher, or nearer to the model that never saw the facts."""
     primary: bool
     """Whether tables show it for its task."""
     value: float
     stderr: float | None
     """Cluster-robust; None with fewer than two clusters."""
+    interval: tuple[float, float] | None
+    """Of 95 % confidence (Wilson's for shares, also where all items agree); None with fewer than two clusters."""
     n: int
     n_clusters: int
     chance: float | None
@@ -55,6 +58,17 @@ class TaskResult(Frozen):
     """In which of the record's sessions it was asked."""
     metrics: list[MetricResult]
     samples: SamplesFile
+
+
+class RetainResult(Frozen):
+    """How the model reads text that is never trained on and says nothing of the forgotten; None where not finite."""
+
+    loss_before: float | None
+    """Mean next-token loss of the base …"""
+    loss_after: float | None
+    """… and of the edited model."""
+    kl: float | None
+    """Mean KL(base‖edited) of next-token distributions, in nats."""
 
 
 class LocalizationResult(Frozen):
@@ -117,7 +131,7 @@ class Identity(Frozen):
 class Record(Frozen):
     """One edit, and what it was asked."""
 
-    schema_version: Literal["2.0.0"] = SCHEMA_VERSION
+    schema_version: Literal["3.0.0"] = SCHEMA_VERSION
     status: Literal["completed", "invalid"]
     """`invalid`: it ran, but is no result (it collapsed, diverged or changed nothing) and is in no mean."""
     invalid_reason: str | None
@@ -126,8 +140,7 @@ class Record(Frozen):
     spec: EditSpec
     identity: Identity
     tasks: list[TaskResult]
-    retain_loss: dict[str, float | None]
-    """Next-token loss on retain text that is never trained on, `before` and `after`; None where it is not finite."""
+    retain: RetainResult
     localization: LocalizationResult
     weights: WeightsResult
     history: list[dict[str, float]]

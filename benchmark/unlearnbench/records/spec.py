@@ -14,7 +14,7 @@ from unlearnbench.model.source import ModelSource
 SEED_LIMIT = 2**32
 SPEC_VERSION = 2
 """Raised when the meaning of the hashes changes."""
-SCORES_VERSION = 1
+SCORES_VERSION = 2
 """Raised with every change that is told under *Scores changed* in the CHANGELOG; tables name it."""
 
 

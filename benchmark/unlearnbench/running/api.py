@@ -30,7 +30,7 @@ def run(
 ) -> list[Record]:
     """Do what `unlearnbench run` does, and give back the records.
 
-    `run(methods=["none"], facts=["sports:athletes-16"], tasks=["sports"])`; `options` are the other fields of
+    `run(methods=["none"], facts=["sports:people-16"], tasks=["sports"])`; `options` are the other fields of
     `Request`. What is there already is not repeated. Raises `UnlearnBenchError` where a run failed; the others
     are done nevertheless.
     """

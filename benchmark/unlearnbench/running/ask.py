@@ -86,6 +86,7 @@ def _of_metric(
             primary=metric.name == task.primary,
             value=one.value,
             stderr=one.stderr,
+            interval=one.interval,
             n=one.n,
             n_clusters=one.clusters,
             chance=metric.chance,

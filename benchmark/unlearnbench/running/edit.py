@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,14 +12,14 @@ from unlearnbench.editing.method import History, Method
 from unlearnbench.errors import Diverged, UnlearnBenchError
 from unlearnbench.facts import TrainingSplit
 from unlearnbench.lazy import torch
-from unlearnbench.model.reading import text_loss
-from unlearnbench.running.change import change_by_component
+from unlearnbench.records.record import RetainResult
+from unlearnbench.running.change import change_by_component, finite
 from unlearnbench.running.clock import Clock
+from unlearnbench.running.damage import collapse, read
 from unlearnbench.running.guard import Escaped, Fingerprint, fingerprint
 
 if TYPE_CHECKING:
     from unlearnbench.editing.place import EditingPlace
-    from unlearnbench.editing.retain import RetainText
     from unlearnbench.model.model import Model
 
 
@@ -34,9 +33,8 @@ class Edit:
 
     where: Localization
     history: History
-    retain_before: float
-    """Next-token loss on retain text that is never trained on."""
-    retain_after: float
+    retain: RetainResult
+    """How the model reads retain text that is never trained on."""
     state: Fingerprint
     """The edited model, as tasks must leave it."""
     change: Mapping[str, float | None]
@@ -49,9 +47,16 @@ class Edit:
 
 @contextmanager
 def applied(
-    model: Model, method: Method, split: TrainingSplit, place: EditingPlace, clean: Fingerprint, clock: Clock
+    model: Model,
+    method: Method,
+    split: TrainingSplit,
+    place: EditingPlace,
+    clean: Fingerprint,
+    clock: Clock,
+    nothing_kept: Callable[[], str | None],
 ) -> Iterator[Edit]:
-    """Within: the model is edited. `clean` is what it was when it was loaded.
+    """Within: the model is edited. `clean` is what it was when it was loaded; `nothing_kept` says why an edited
+    model that reads text well is no result all the same.
 
     Raises `UsageError` for facts or budgets that the model cannot serve, `Escaped` for a method that left a
     change while it localized or changed anything outside its localization, `BrokenEntry` for one that does
@@ -62,25 +67,21 @@ def applied(
     if not isinstance(where, Localization):
         raise BrokenEntry(f"localize() of {method.name} returned {where!r}", "return a Localization")
     _refuse_change(method, "localize()", fingerprint(model).change_from(clean))
-    before = retain_loss(model, place.retain)
+    before = read(model, place.retain)
     with model.restored(where.tensors) as copies:
         with clock.stage("edit"):
             history, diverged = _edited(model, method, split, where, place)
         state = fingerprint(model)
         _refuse_escape(method, state.weights, clean.weights, where)
         _refuse_change(method, "edit()", state.change_from(clean, edited=True))
-        after = retain_loss(model, place.retain)
-        broken = diverged or _collapse(model, before, after) or _nothing(state.weights, clean.weights, where)
+        after = read(model, place.retain)
+        broken = diverged or collapse(model, before.loss, after.loss) or _nothing(state.weights, clean.weights, where)
+        broken = broken or nothing_kept()
+        retain = RetainResult(
+            loss_before=finite(before.loss), loss_after=finite(after.loss), kl=finite(before.kl(after))
+        )
         change = change_by_component(model, where, copies)
-        yield Edit(where, history, before, after, state, change, copies, broken)
-
-
-def retain_loss(model: Model, retain: RetainText) -> float:
-    """Mean next-token loss on the retain texts that are never trained on."""
-    texts = retain.test
-    with torch.no_grad():
-        losses = [text_loss(model, texts[i : i + 8]).item() for i in range(0, len(texts), 8)]
-    return math.fsum(losses) / len(losses)
+        yield Edit(where, history, retain, state, change, copies, broken)
 
 
 def _edited(
@@ -110,16 +111,6 @@ def _refuse_escape(method: Method, edited: Mapping[str, str], base: Mapping[str,
             f" ({len(outside)} tensors in all)",
             "localize() must name every tensor that edit() changes",
         )
-
-
-def _collapse(model: Model, before: float, after: float) -> str | None:
-    """Why the edited model is broken, or None."""
-    if not math.isfinite(after):
-        return "collapsed: the loss on retain text is not finite"
-    guessing = math.log(model.vocabulary)
-    if before < guessing <= after:
-        return f"collapsed: the loss on retain text is {after:.2f}, and a uniform guess has {guessing:.2f}"
-    return None
 
 
 def _nothing(edited: Mapping[str, str], base: Mapping[str, str], where: Localization) -> str | None:

@@ -66,7 +66,7 @@ def perform(order: Order, todo: Sequence[Cell], watcher: Watcher, *, debug: bool
         request = order.request
         runner = Runner(order.located, request.device, threads=request.threads, keep_edits=request.keep_edits)
         with using_threads():
-            runner.prepare()
+            runner.prepare(todo[0].split)
             others = [cell for cell in todo if not _attempt(order, runner, cell, watcher, outcome, debug, wait=False)]
             for cell in others:
                 _attempt(order, runner, cell, watcher, outcome, debug, wait=True)

@@ -68,7 +68,7 @@ def repeat(
     located = located.model_copy(update={"device_map": environment.get("device_map")})
     runner = Runner(located, str(environment.get("device", "cpu")), threads=threads)
     with tempfile.TemporaryDirectory() as scratch, using_threads():
-        runner.prepare()
+        runner.prepare(cell.split)
         repeated = runner.run(cell, Path(scratch), progress)
         difference = _difference(record, folder, repeated, Path(scratch))
     return Repetition(record, repeated, changed, difference)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from unlearnbench.asking.place import AskingPlace, BaseWeights
-from unlearnbench.asking.prompts import ask_directly, chance
+from unlearnbench.asking.prompts import chance, known_share
 from unlearnbench.asking.scoring import refuse_indistinguishable
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText, load_retain
@@ -22,6 +22,7 @@ from unlearnbench.model.source import Located
 from unlearnbench.records import store
 from unlearnbench.records.record import Record, TaskResult
 from unlearnbench.running.ask import ask, primary_of
+from unlearnbench.running.damage import nothing_kept
 from unlearnbench.running.edit import applied
 from unlearnbench.running.guard import Escaped, Fingerprint, fingerprint
 from unlearnbench.running.kept import keep, reapplied
@@ -40,11 +41,18 @@ class NotReproduced(UnlearnBenchError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in memory, what it was when it was loaded, and the retain text in its tokens."""
+    """A model in memory, and what it was when it was loaded."""
 
     model: Model
     clean: Fingerprint
-    retain: RetainText
+
+
+class Known(NamedTuple):
+    """What the base knows of a split: shares of the facts to forget, to keep and never known."""
+
+    forget: float
+    kept: float
+    unknown: float
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,8 @@ class Runner:
     ) -> None:
         self.located, self.device, self.threads, self.keep_edits = located, device, threads, keep_edits
         self._loaded: Loaded | None = None
-        self._warned: dict[str, list[str]] = {}
+        self._known_of: dict[str, Known] = {}
+        self._retain: dict[str, RetainText] = {}
 
     def loaded(self) -> Loaded:
         """The model; loaded when it is first needed, and anew when a run has left a change in it."""
@@ -75,17 +84,24 @@ class Runner:
             # Before the first answer is kept for comparison: another number of threads may round otherwise.
             torch.set_num_threads(threads_for(model.size(model.parameters), self.threads))
             model.has_components  # noqa: B018 – looked at now, since looking takes a forward pass
-            self._loaded = Loaded(model, fingerprint(model), load_retain(model, self.located.retain_text))
+            self._loaded = Loaded(model, fingerprint(model))
         return self._loaded
 
-    def prepare(self) -> Loaded:
+    def retain(self, split: Split) -> RetainText:
+        """The retain text in the model's tokens, without what the split forgets; read once for each split."""
+        if split.items_hash not in self._retain:
+            self._retain = {split.items_hash: load_retain(self.loaded().model, self.located.retain_text, split)}
+        return self._retain[split.items_hash]
+
+    def prepare(self, split: Split) -> None:
         """Load everything, so that what is missing is said once and before any run.
 
-        Raises `MissingPrerequisite` for a device that is not there or files that cannot be loaded.
+        Raises `MissingPrerequisite` for a device that is not there or files that cannot be loaded, and `UsageError`
+        for retain text that is too short.
         """
         try:
             torch.empty(0, device=self.device)
-            return self.loaded()
+            self.retain(split)
         except UnlearnBenchError:
             raise
         except Exception as error:  # libraries raise a dozen kinds for what they cannot load
@@ -125,9 +141,9 @@ class Runner:
 
     def _edit_and_ask(self, job: Job, known: Record | None) -> Record:
         loaded, cell = self.loaded(), job.cell
-        model, clean, retain = loaded.model, loaded.clean, loaded.retain
+        model, clean = loaded.model, loaded.clean
         with job.meter.clock.stage("load"):
-            warnings = self._warnings(model, cell.split)
+            warnings = self._warnings(cell.split)
             for one in cell.tasks:
                 primary_of(one.spec.name, one.task, one.task.metrics(cell.split))  # wrong before hours of training
         with reapplied(model, known, job.folder) as again:
@@ -135,8 +151,16 @@ class Runner:
                 return self._ask(job, known, *again)
         seeds = {"run": cell.spec.seed, "method": derive_seed(cell.spec.seed, "method")}
         edit_progress: Callable[[int, int], None] = lambda done, of: job.progress("edit", done, of)  # noqa: E731
-        place = EditingPlace(cell.facts.card, cell.spec.model, retain, seeds["method"], edit_progress)
-        with applied(model, cell.method, cell.split.for_methods(), place, clean, job.meter.clock) as edit:
+        place = EditingPlace(cell.facts.card, cell.spec.model, self.retain(cell.split), seeds["method"], edit_progress)
+        with applied(
+            model,
+            cell.method,
+            cell.split.for_methods(),
+            place,
+            clean,
+            job.meter.clock,
+            lambda: self._nothing_kept(cell.split),
+        ) as edit:
             if known is None:
                 base = weights_digest(clean.weights)
                 known = first_record(cell, model, edit, base, seeds, warnings, job.meter)
@@ -174,24 +198,35 @@ class Runner:
         return AskingPlace(
             batch_size=one.spec.batch_size,
             seed=derive_seed(job.cell.spec.seed, "task", name),
-            retain=loaded.retain,
+            retain=self.retain(job.cell.split),
             base=BaseWeights((copies, untouched)),
             never_known=job.cell.split.never_known,
             progress=lambda done, of: job.progress(name, done, of),
         )
 
-    def _warnings(self, model: Model, split: Split) -> list[str]:
-        """What should be known about the base before its numbers are believed; looked at once for each split.
+    def _known(self, split: Split) -> Known:
+        """What the base knows of a split; looked at once.
 
         Raises `UsageError` for facts whose answers the tokenizer cannot tell apart.
         """
-        if split.items_hash not in self._warned:
+        if split.items_hash not in self._known_of:
+            model = self.loaded().model
             refuse_indistinguishable(model, [*split.forget, *split.maintain_train, *split.maintain_test])
-            rows = ask_directly(model, split.forget, "forget", 64)
-            known, guess = math.fsum(row.values["accuracy"] for row in rows) / len(rows), chance(split.forget)
-            hardly = f"the base hardly knows the facts to forget: base {known:.2f}, chance {guess:.2f}"
-            self._warned[split.items_hash] = [hardly] if known < (1 + guess) / 2 else []
-        return self._warned[split.items_hash]
+            guess = chance(split.maintain_test, split)
+            unknown = known_share(model, split.never_known) if split.never_known else guess
+            found = Known(known_share(model, split.forget), known_share(model, split.maintain_test), unknown)
+            self._known_of[split.items_hash] = found
+        return self._known_of[split.items_hash]
+
+    def _warnings(self, split: Split) -> list[str]:
+        """What should be known about the base before its numbers are believed."""
+        known, guess = self._known(split).forget, chance(split.forget, split)
+        hardly = f"the base hardly knows the facts to forget: base {known:.2f}, chance {guess:.2f}"
+        return [hardly] if known < (1 + guess) / 2 else []
+
+    def _nothing_kept(self, split: Split) -> str | None:
+        base, facts = self._known(split), split.maintain_test
+        return nothing_kept(known_share(self.loaded().model, facts), base.kept, base.unknown, len(facts))
 
 
 def _refuse_another(record: Record, edited_sha256: str, folder: Path) -> None:

@@ -11,7 +11,7 @@ from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weights_digest
 from unlearnbench.records.provenance import benchmark_version, environment, peak_memory, source_state
 from unlearnbench.records.record import Identity, Record, Resources, Session, TaskResult, WeightsResult, sealed
-from unlearnbench.running.change import finite, localization_result
+from unlearnbench.running.change import localization_result
 from unlearnbench.running.clock import Clock
 from unlearnbench.running.edit import Edit
 from unlearnbench.running.plan import Cell
@@ -72,7 +72,7 @@ def first_record(
             spec=cell.spec,
             identity=Identity(edit_hash="", result_hash="", record_hash=""),
             tasks=[],
-            retain_loss={"before": finite(edit.retain_before), "after": finite(edit.retain_after)},
+            retain=edit.retain,
             localization=localization_result(model, edit.where, edit.change),
             weights=WeightsResult(
                 base_sha256=base_sha256,

@@ -42,7 +42,7 @@ def parse_method(word: str, shared: Mapping[str, Any] = MappingProxyType({})) ->
 
 
 def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
-    """`sports:athletes-64`; a bare name takes the fact set's first variant."""
+    """`sports:people-64`; a bare name takes the fact set's first variant."""
     name, _, variant = word.partition(":")
     entry: type[FactSet] = registry.fact_sets[name]
     return entry(variant or entry.variants[0], facts_file)
