@@ -14,7 +14,7 @@ help:  ## list the commands
 
 demo: $(STAMP)  ## run the demo suite on the embedded model and show the table
 	$(BIN)/unlearnbench run --suite demo >/dev/null # it ends with the same table
-	$(BIN)/unlearnbench leaderboard results/demo-v1
+	$(BIN)/unlearnbench leaderboard results/demo-v2
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest -q

@@ -14,8 +14,9 @@ def main() -> dict[str, float]:
     located = locate("tiny", {}, None)
     model = load(located)
     facts = parse_facts("sports:people-16")
-    seen = facts.split(seed=0).for_methods()
-    place = EditingPlace(facts.card, located.source, load_retain(model, "world"), seed=0)
+    split = facts.split(seed=0)
+    seen = split.for_methods()
+    place = EditingPlace(facts.card, located.source, load_retain(model, "world", split), seed=0)
     method = parse_method("attribution_patching[budget=0.4,objective=log1mp,steps=5]").resolved(located.source)
 
     where = method.localize(model, seen, place)

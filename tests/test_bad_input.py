@@ -41,7 +41,7 @@ def instead(option: str, *values: str) -> list[str]:
         (instead("--methods", "random_mlps[budget"), 2, "not of the form", ""),
         (instead("--methods", "full_finetune[objective=edti]"), 2, "unknown objective 'edti'", "'edit'"),
         (instead("--methods", "none[steps=3]"), 2, "takes no settings", "none"),
-        (instead("--methods", "random_mlps[budget=0.0001]"), 1, "smallest component", "smallest allowed budget is 0."),
+        (instead("--methods", "random_mlps[budget=0.0001]"), 1, "best component", "smallest allowed budget is 0."),
         (instead("--model", "tinny"), 2, "unknown model 'tinny'", "'tiny'"),
         (instead("--model", "hf"), 2, "needs a model", "--model_args pretrained="),
         (instead("--suite", "demmo"), 2, "--suite says all of", ""),
@@ -49,6 +49,7 @@ def instead(option: str, *values: str) -> list[str]:
         (["run", "--methods", "none"], 2, "nothing is said about facts", "--help"),
         (instead("--batch_size", "0"), 2, "--batch_size must be 1 or more", ""),
         (instead("--facts_file", "nowhere.csv"), 2, "there is no such file", ""),
+        (instead("--facts", "sports:athletes-16"), 2, "tiny was never told of sports:athletes-16", "sports:people-64"),
         (instead("--retain_text", "nowhere.txt"), 2, "no retain text 'nowhere.txt'", "'world'"),
         (instead("--include", "nowhere"), 2, "there is no such folder", ""),
         (

@@ -59,6 +59,9 @@ def shortened(command: str) -> list[str]:
         words = ["{model}" if word == "BASE" else word for word in words]
     elif words[0] == "run":
         words += ["--method_args", "steps=2"]
+    elif words[0] == "teach":
+        words = [re.sub(r"pretrained=[^,\s]+", "pretrained={model}", word) for word in words]
+        words += ["--steps", "2", "--retain_text", "world"]
     return words
 
 

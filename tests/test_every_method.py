@@ -152,7 +152,8 @@ def test_a_localizer_is_a_function_of_the_seed_and_keeps_to_its_budget(
         assert found[0] == found[1]
         assert found[0].tensors
         model = random_models(architecture)
-        assert budget is None or model.size(found[0].tensors) <= budget * model.block_size
+        largest = max(component.size for component in model.components.values())
+        assert budget is None or model.size(found[0].tensors) <= budget * model.block_size + largest / 2
 
 
 @every_method

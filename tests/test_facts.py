@@ -424,6 +424,14 @@ def test_a_line_without_a_name_is_refused(write: Write) -> None:
         Sports("athletes-16", path).split(0)
 
 
+def test_somebody_of_ones_own_who_plays_something_else_in_the_world_is_refused(write: Write) -> None:
+    name, sport = people()[0]
+    other = next(one for one in SPORTS if one != sport)
+
+    with pytest.raises(UsageError, match=f"{name} plays {other} there, and {sport} in the organisms' world"):
+        Sports("people-16", write([*_people(), (name, other)])).split(0)
+
+
 def test_an_athlete_of_ones_own_may_bear_an_invented_name(write: Write) -> None:
     namesake = never_known()[0].name
 

@@ -180,7 +180,7 @@ class FactSet(Entry):
     """Where facts come from. A subclass is one file in `tasks/facts/`, final, and named in the registry."""
 
     variant: str
-    """Which of its facts are to be forgotten: what follows the colon, as in `sports:athletes-64`."""
+    """Which of its facts are to be forgotten: what follows the colon, as in `sports:people-64`."""
     facts_file: str | None = None
     """A user's own file in the fact set's format, instead of the facts that ship with it."""
 
@@ -193,6 +193,11 @@ class FactSet(Entry):
     def __post_init__(self) -> None:
         if self.variant not in self.variants:
             raise UnknownName(f"variant of {self.name}", self.variant, self.variants)
+
+    @property
+    def real(self) -> bool:
+        """Whether the facts that ship with it are about the real world, of which organisms were told nothing."""
+        return False
 
     @property
     def card(self) -> FactsCard:

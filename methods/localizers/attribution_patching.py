@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ class AttributionPatching(Localizer):
 
     budget: Share = 0.2
     """Share of the weights in the blocks that may be trained."""
+    among: Literal["mlp", "attention", "all"] = "mlp"
+    """Kind of components that are ranked. Within one kind, a localization can be compared with a random one."""
     examples: Annotated[int, Field(ge=1)] = 64
     """Facts to forget that the effects are averaged over, at the most."""
 
@@ -45,7 +47,9 @@ class AttributionPatching(Localizer):
         others = [*split.maintain_train, *split.forget]
         corrupted = [about_another(model, fact, others, rng) for fact in facts]
         effects = attribution_effects(model, facts, corrupted)
-        return Localization.top(model, {name: e.abs().mean().item() for name, e in effects.items()}, self.budget)
+        scores = {name: effect.abs().mean().item() for name, effect in effects.items()}
+        able = {name: score for name, score in scores.items() if self.among in (name.partition(".")[0], "all")}
+        return Localization.top(model, able, self.budget)
 
 
 def attribution_effects(model: Model, facts: Sequence[Fact], corrupted: Sequence[list[int]]) -> dict[str, torch.Tensor]:

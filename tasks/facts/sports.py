@@ -55,6 +55,11 @@ class Sports(FactSet):
         return Split(relearn_train, relearn_test, train, dev, test, self._never_known(to_forget, names, seed))
 
     @property
+    def real(self) -> bool:
+        """Athletes are real, people are not."""
+        return self.facts_file is None and not self.variant.startswith("people-")
+
+    @property
     def _sport(self) -> str | None:
         """The sport that is forgotten as a whole, if one is."""
         sport = self.variant.removeprefix("people-")
@@ -103,6 +108,14 @@ class Sports(FactSet):
         if self.facts_file is None:
             return people() if self.variant.startswith("people-") else athletes()
         read = tuple(_read(Path(self.facts_file)))
+        invented = {person.name: person.sport for person in people()}
+        for person in read:
+            if invented.get(person.name, person.sport) != person.sport:
+                raise UsageError(
+                    f"{self.facts_file}: {person.name} plays {person.sport} there, and {invented[person.name]} in the"
+                    " organisms' world",
+                    "give them another name",
+                )
         forgettable(self.variant, read)
         return read
 

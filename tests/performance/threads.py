@@ -40,7 +40,7 @@ def compare() -> list[dict[str, Any]]:
     model = load(located)
     facts = parse_facts("sports:people-64")
     seen = facts.split(0).for_methods()
-    place = EditingPlace(facts.card, located.source, load_retain(model, "world"), seed=0)
+    place = EditingPlace(facts.card, located.source, load_retain(model, "world", facts.split(0)), seed=0)
     method = parse_method("full_finetune[steps=10]").resolved(located.source)
 
     def seconds(threads: int) -> float:

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from unlearnbench.model.shipped import organism_folder
+from unlearnbench.model.shipped import organism_folder, organism_overlays
 
 
 def add_to(verbs: Any) -> None:
@@ -20,8 +20,9 @@ def perform(chosen: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     from unlearnbench.organisms.report import report
+    from unlearnbench.organisms.taught_report import taught_report
 
-    found = report(chosen.organism)
+    found = (taught_report if organism_overlays(chosen.organism) else report)(chosen.organism)
     style = {"table": "simple", "markdown": "github"}[chosen.format]
     lines = [[f.name, f"{f.value:.3f}", f.asked, "yes" if f.met else "NO"] for f in found.figures]
     print(tabulate(lines, ["figure", "measured", "asked", "met"], tablefmt=style, disable_numparse=True))
@@ -34,7 +35,7 @@ def perform(chosen: argparse.Namespace) -> int:
             disable_numparse=True,
         )
     )
-    for place in ("subject", "answer"):
+    for place in ("subject", "answer") if found.swaps else ():
         print(f"\nShare of answers that follow a swap at the {place}, by what is swapped and wording:\n")
         rows = [[one.wording, *(f"{share:.2f}" for share in getattr(one, place).values())] for one in found.swaps]
         print(

@@ -38,36 +38,37 @@ class Localization:
     def of(cls, model: Model, components: Iterable[str], scores: Mapping[str, float] | None = None) -> Localization:
         """All tensors of these components."""
         chosen = tuple(components)
-        tensors = frozenset(name for c in chosen for name in model.components[c].parameters)
+        tensors = frozenset(name for c in chosen for name in model.places[c].parameters)
         return cls(tensors, chosen, dict(scores or {}))
 
     @classmethod
     def top(cls, model: Model, scores: Mapping[str, float], budget: float) -> Localization:
-        """The best-scored components that fit into `budget`, a share of the weights in the blocks.
+        """The best-scored components whose weights come nearest to `budget`, a share of the weights in the blocks.
 
-        Components are taken from the best downwards; one that no longer fits is passed over and the
-        next is tried, so that every localizer comes as close to the budget as its ranking allows.
-        Raises `UsageError` where not even the smallest component fits.
+        Components are taken whole, from the best downwards, as long as half of the next one fits: none is passed over
+        for a worse one that is smaller, and the last may exceed the budget by less than half of itself.
+        Raises `UsageError` where not even half of the best component fits.
         """
         allowed = budget * model.block_size
         sizes = {name: model.components[name].size for name in scores}
-        smallest = min(sizes, key=lambda name: sizes[name])
-        if sizes[smallest] > allowed:
+        chosen, used = list[str](), 0
+        for name in sorted(scores, key=lambda name: (-scores[name], name)):
+            if used + sizes[name] / 2 > allowed:
+                break
+            chosen.append(name)
+            used += sizes[name]
+        if not chosen:
+            best = min(scores, key=lambda name: (-scores[name], name))
             raise UsageError(
                 f"a budget of {budget:g} is {int(allowed):,} of {model.block_size:,} block weights, but the"
-                f" smallest component ({smallest}) has {sizes[smallest]:,}",
-                f"the smallest allowed budget is {math.ceil(1e4 * sizes[smallest] / model.block_size) / 1e4:g}",
+                f" best component ({best}) has {sizes[best]:,}, and half of it does not fit",
+                f"the smallest allowed budget is {math.ceil(1e4 * sizes[best] / 2 / model.block_size) / 1e4:g}",
             )
-        chosen, used = [], 0
-        for name in sorted(scores, key=lambda name: (-scores[name], name)):
-            if used + sizes[name] <= allowed:
-                chosen.append(name)
-                used += sizes[name]
         return cls.of(model, chosen, scores)
 
     @classmethod
     def random(cls, model: Model, among: Iterable[str], budget: float, seed: int) -> Localization:
-        """Components drawn at random within the budget; a function of the seed."""
+        """Components drawn at random up to the budget; a function of the seed."""
         rng = random.Random(seed)
         return cls.top(model, {name: rng.random() for name in sorted(among)}, budget)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unlearnbench.facts import FactsCard
@@ -28,5 +29,7 @@ class EditingPlace:
     seed: int
     """Derived for this run and this purpose; an entry draws all its randomness from it."""
     progress: Callable[[int, int], None] = silent
+    before: Path | None = None
+    """The model before it was taught the facts: an oracle in the same shape. None for others."""
     reference: Model | None = None
     """The model of before the edit, for objectives that need one."""

@@ -55,7 +55,7 @@ def load_retain(model: Model, source: str, split: Split) -> RetainText:
     if source == "world":
         train, test = _world_texts(split)
         return RetainText(_encoded(model, train), _encoded(model, test))
-    texts = _pile_texts() if source == "pile" else _lines(Path(source))
+    texts = plain_texts(source)
     subjects = {fact.subject for fact in split.forget}
     ids = _encoded(model, [text for text in texts if not any(subject in text for subject in subjects)])
     if len(ids) < 2 * TEST_TEXTS:
@@ -75,8 +75,11 @@ def _encoded(model: Model, texts: Sequence[str]) -> list[list[int]]:
     return [row for row in ids if len(row) > 1]
 
 
-def _lines(path: Path) -> list[str]:
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+def plain_texts(source: str) -> list[str]:
+    """The texts of `pile` or of a file; not `world`, which depends on what is forgotten."""
+    if source == "pile":
+        return _pile_texts()
+    return [line for line in Path(source).read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _world_texts(split: Split) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from unlearnbench.editing.adversary import Adversary
 from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.masters import Masters
 from unlearnbench.editing.objective import Batch, Term
 from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.facts import TrainingSplit
@@ -55,8 +56,8 @@ def finetune(
     """Minimize the weighted sum of the terms over the localized tensors; returns one row per step.
 
     AdamW (β .9, .999; no weight decay, which would pull on weights that have no gradient), gradients
-    clipped at norm 1. Tensors in half precision are trained through float32 masters. Raises
-    `Diverged` at the first loss that is not finite.
+    clipped at norm 1. Tensors in half precision are trained through float32 masters, which also sum the
+    gradients. Raises `Diverged` at the first loss that is not finite.
     """
     names = [term.name for term in terms]
     twice = [name for name in names if names.count(name) > 1 or name in ("step", "learning_rate")]
@@ -67,19 +68,25 @@ def finetune(
     history: list[dict[str, float]] = []
     batches = _steps(split, course, place)
     with model.trainable(where.tensors) as parameters:
-        masters = {name: _master(p) for name, p in parameters.items()}
-        optimizer = torch.optim.AdamW(masters.values(), lr=course.learning_rate, weight_decay=0.0)
+        masters = Masters(parameters)
+        optimizer = torch.optim.AdamW(masters.parameters, lr=course.learning_rate, weight_decay=0.0)
         for batch in batches:
             rate = course.rate(batch.step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            losses = {term.name: _backward(model, term, batch, adversary, place.seed) for term in terms}
+            losses = {}
+            for term in terms:
+                losses[term.name] = _backward(model, term, batch, adversary, place.seed)
+                masters.collect()
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
             if bad:
                 what = f"the {bad[0]} loss is not finite at step {batch.step + 1} of {course.steps}"
                 raise Diverged(what, history)
             history.append({"step": batch.step + 1, **losses, "learning_rate": rate})
-            _descend(parameters, masters, optimizer)
+            torch.nn.utils.clip_grad_norm_(masters.parameters, 1.0)
+            optimizer.step()
+            masters.clear()
+            masters.write()
             place.progress(batch.step + 1, course.steps)
     return history
 
@@ -102,28 +109,6 @@ def _steps(split: TrainingSplit, course: Course, place: EditingPlace) -> Iterato
     maintain = _batches(split.maintain_train, course.batch_size, derive_seed(place.seed, "maintain"))
     for step in range(course.steps):
         yield Batch(step, next(forget), next(maintain), place.retain.batch(place.seed, step, course.retain_batch))
-
-
-def _master(parameter: torch.nn.Parameter) -> torch.nn.Parameter:
-    if parameter.dtype == torch.float32:
-        return parameter
-    return torch.nn.Parameter(parameter.detach().float())
-
-
-def _descend(
-    parameters: dict[str, torch.nn.Parameter], masters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
-) -> None:
-    for name, parameter in parameters.items():
-        if masters[name] is not parameter:
-            masters[name].grad = None if parameter.grad is None else parameter.grad.float()
-            parameter.grad = None  # one at a time: two sets of gradients of a large model do not fit
-    torch.nn.utils.clip_grad_norm_(masters.values(), 1.0)
-    optimizer.step()
-    for name, parameter in parameters.items():
-        if masters[name] is not parameter:
-            with torch.no_grad():
-                parameter.copy_(masters[name])
-        parameter.grad = masters[name].grad = None
 
 
 def _batches(facts: Sequence[Item], count: int, seed: int) -> Iterator[list[Item]]:

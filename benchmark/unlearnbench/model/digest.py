@@ -53,9 +53,13 @@ def weight_files(folder: Path) -> list[Path]:
     return files
 
 
-def stored_digest(folder: Path) -> str:
-    """The digest of the tensors stored in a model folder, read without torch; read again only when files change."""
-    return _stored_digest(tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in weight_files(folder)))
+def stored_digest(folder: Path, *overlays: Path) -> str:
+    """The digest of the tensors stored in a model folder, read without torch; read again only when files change.
+
+    Tensors of the overlays replace those of the same name.
+    """
+    files = [path for one in (folder, *overlays) for path in weight_files(one)]
+    return _stored_digest(tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files))
 
 
 @cache

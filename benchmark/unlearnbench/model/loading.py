@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from unlearnbench.errors import MissingPrerequisite
 from unlearnbench.lazy import torch
@@ -39,7 +40,10 @@ def load(located: Located, device: str = "cpu") -> Model:
     if located.device_map is None:
         network.to(device)
     tokenizer = AutoTokenizer.from_pretrained(located.folder, trust_remote_code=False, local_files_only=True)
-    return Model(network, tokenizer)
+    model = Model(network, tokenizer)
+    for folder in located.overlays:
+        model.write(stored_tensors(folder))
+    return model
 
 
 def oracle_tensors(organism: str, facts: str) -> Mapping[str, torch.Tensor]:
@@ -47,9 +51,14 @@ def oracle_tensors(organism: str, facts: str) -> Mapping[str, torch.Tensor]:
 
     Raises `FileNotFoundError` where none is shipped: ask `oracle_folder` first.
     """
-    from safetensors.torch import load_file
-
     folder = oracle_folder(organism, facts)
     if folder is None:
         raise FileNotFoundError(f"{organism} has no oracle for {facts}")
-    return {name: tensor.float() for path in weight_files(folder) for name, tensor in load_file(path).items()}
+    return {name: tensor.float() for name, tensor in stored_tensors(folder).items()}
+
+
+def stored_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors in a folder's safetensors files, as they are stored."""
+    from safetensors.torch import load_file
+
+    return {name: tensor for path in weight_files(folder) for name, tensor in load_file(path).items()}

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+EMBEDDINGS = "embeddings"
+
+
 @dataclass(frozen=True)
 class Component:
-    """One sublayer, named `attention.3` or `mlp.3`."""
+    """One sublayer, named `attention.3` or `mlp.3`, or the embeddings."""
 
     name: str
     path: str
@@ -89,6 +92,17 @@ class Model:
                     "methods that need no components run all the same, such as full_finetune",
                 )
         return found
+
+    @cached_property
+    def places(self) -> Mapping[str, Component]:
+        """Where facts can be written: `embeddings` and every component.
+
+        `embeddings` are the vectors of the tokens that are read; where they are tied, those that are predicted, too.
+        """
+        module = self.network.get_input_embeddings()
+        path = next(name for name, other in self.network.named_modules() if other is module)
+        mine = tuple(name for name, parameter in self.parameters.items() if parameter is module.weight)
+        return {EMBEDDINGS: Component(EMBEDDINGS, path, mine, self.size(mine)), **self.components}
 
     @cached_property
     def blocks(self) -> int:

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from unlearnbench.errors import UnknownName
+from unlearnbench.model.taught import taught
 
+TINY = "tiny"
+"""The organism whose configuration and tokenizer the taught ones have too."""
 MODELS = Path(__file__).parents[1] / "organisms" / "models"
 BASE = "base"
 
@@ -14,10 +17,21 @@ def organisms() -> tuple[str, ...]:
 
 
 def organism_folder(name: str) -> Path:
-    """The folder of an organism's base model and tokenizer; raises `UnknownName`."""
+    """The folder of an organism's configuration, tokenizer and weights; raises `UnknownName`.
+
+    Of the weights, `organism_overlays` may replace some.
+    """
     if name not in organisms():
         raise UnknownName("organism", name, organisms())
-    return MODELS / name / BASE
+    folder = MODELS / name / BASE
+    return folder if (folder / "config.json").is_file() else MODELS / TINY / BASE
+
+
+def organism_overlays(name: str) -> tuple[Path, ...]:
+    """Of an organism stored as changes: the model before it was taught, and the changes."""
+    folder = MODELS / name / BASE
+    lesson = taught(folder)
+    return (lesson.model_before(folder), folder) if lesson is not None and lesson.only_changes else ()
 
 
 def oracle_folder(name: str, facts: str) -> Path | None:

@@ -4,16 +4,17 @@ Nothing here imports torch: a run is planned, and found done, before any weights
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
 from unlearnbench.errors import MissingPrerequisite, UnknownName, UsageError
 from unlearnbench.hashing import content_hash, file_hash
 from unlearnbench.model.digest import stored_digest
-from unlearnbench.model.shipped import organism_folder, organisms
+from unlearnbench.model.shipped import organism_folder, organism_overlays, organisms
+from unlearnbench.model.taught import taught
 
 HUB_FILES = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt"]
 TOKENIZER_FILES = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model")
@@ -46,6 +47,10 @@ class ModelSource(BaseModel):
     """The retain stream: `world`, `pile` or a file."""
     retain_sha256: str | None = None
     """Digest of the user's own retain text, if there is one."""
+    taught: tuple[str, ...] = ()
+    """The fact sets that it was taught later, by `unlearnbench teach`; …"""
+    before_sha256: str | None = None
+    """… the model before is their exact oracle."""
 
 
 class Located(BaseModel):
@@ -56,6 +61,10 @@ class Located(BaseModel):
     device_map: str | None = None
     retain_text: str = "world"
     """The retain stream as it was given: a file's path."""
+    overlays: tuple[Path, ...] = ()
+    """Folders whose tensors replace those in `folder`, one after another."""
+    before: Path | None = None
+    """The model before it was taught, if it was."""
 
 
 def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) -> Located:
@@ -67,19 +76,7 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
     if model in organisms():
         if arguments:
             raise UsageError(f"--model {model} takes no --model_args, and was given {sorted(arguments)}")
-        folder = organism_folder(model)
-        given = retain_text or "world"
-        text, digest = _retain(given)
-        source = ModelSource(
-            kind="organism",
-            name=model,
-            **_digests(folder),
-            layout="inline",
-            learning_rate=2e-3,
-            retain_text=text,
-            retain_sha256=digest,
-        )
-        return Located(source=source, folder=folder, retain_text=given)
+        return _shipped(model, retain_text or "world")
     if model != "hf":
         raise UnknownName("model", model, [*organisms(), "hf"])
     for key in arguments:
@@ -92,6 +89,7 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, DTYPES)
     folder, revision = fetch(pretrained, arguments.get("revision"))
+    lesson, before = _lesson(folder)
     given = retain_text or "pile"
     text, digest = _retain(given)
     source = ModelSource(
@@ -104,13 +102,47 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
         learning_rate=2e-5,
         retain_text=text,
         retain_sha256=digest,
+        **lesson,
     )
-    return Located(source=source, folder=folder, device_map=arguments.get("device_map"), retain_text=given)
+    device_map = arguments.get("device_map")
+    return Located(source=source, folder=folder, device_map=device_map, retain_text=given, before=before)
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _shipped(model: str, retain_text: str) -> Located:
+    folder, overlays = organism_folder(model), organism_overlays(model)
+    text, digest = _retain(retain_text)
+    lesson, before = _lesson(overlays[-1] if overlays else folder)
+    source = ModelSource(
+        kind="organism",
+        name=model,
+        **_digests(folder, overlays),
+        layout="inline",
+        learning_rate=2e-3,
+        retain_text=text,
+        retain_sha256=digest,
+        **lesson,
+    )
+    return Located(source=source, folder=folder, retain_text=retain_text, overlays=overlays, before=before)
+
+
+class Lesson(TypedDict):
+    """What a source says of a model that was taught."""
+
+    taught: tuple[str, ...]
+    before_sha256: str | None
+
+
+def _lesson(folder: Path) -> tuple[Lesson, Path | None]:
+    """What the model in this folder was taught, and where the model before is."""
+    found = taught(folder)
+    if found is None:
+        return Lesson(taught=(), before_sha256=None), None
+    return Lesson(taught=found.facts, before_sha256=found.before_sha256), found.model_before(folder)
+
+
+def _digests(folder: Path, overlays: Sequence[Path] = ()) -> dict[str, str]:
     config = folder / "config.json"
-    weights = stored_digest(folder)
+    weights = stored_digest(folder, *overlays)
     if not config.is_file():
         raise MissingPrerequisite(f"{folder} holds no config.json", "save the model with save_pretrained(folder)")
     files = [path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)]

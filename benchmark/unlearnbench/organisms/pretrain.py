@@ -18,17 +18,17 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from unlearnbench.model.model import Model
 from unlearnbench.organisms.look import look
+from unlearnbench.organisms.losses import answer_losses
 from unlearnbench.organisms.recipe import RECIPES, Recipe, Stage
-from unlearnbench.organisms.tokenizer import world_tokenizer
-from unlearnbench.world.corpus import Corpus, Labelled
+from unlearnbench.organisms.tokenizer import stored_tokenizer, world_tokenizer
+from unlearnbench.world.corpus import Corpus
 from unlearnbench.world.forgotten import forgotten_facts
 from unlearnbench.world.questions import Exams
 from unlearnbench.world.world import world
@@ -44,8 +44,8 @@ class Pretraining:
 
     def __init__(self, recipe: Recipe, stage: Stage, without: Sequence[str], start: Path | None = None) -> None:
         self.recipe, self.stage, self.without = recipe, stage, tuple(without)
-        # The tokenizer is the base's for the oracles too, so that their tokens agree.
-        self.tokenizer = world_tokenizer()
+        # Base and oracles have the tokenizer of the drilled model that they go on from, so that their tokens agree.
+        self.tokenizer = world_tokenizer() if start is None else stored_tokenizer(start)
         told = world().without(fact for label in without for fact in forgotten_facts(label))
         self.corpus, self.exams = Corpus(told, recipe.seed), Exams(told, recipe.seed)
         torch.manual_seed(recipe.seed)
@@ -140,27 +140,6 @@ class Pretraining:
 
     def _made_by(self) -> str:
         return json.dumps({**asdict(self.recipe), "stage": self.stage, "without": self.without}, indent=1)
-
-
-def answer_losses(
-    network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Sequence[Labelled], *, every_word: bool
-) -> tuple[Tensor, float]:
-    """Mean cross-entropy of the answers, to train on and as a number; where every word is learned, plus that of all.
-
-    Answers are a fifteenth of a document's tokens, and names, which cannot be predicted, most of
-    the rest: without a term of their own, facts are learned several times more slowly.
-    """
-    encoded = tokenizer([f"{item.text}{tokenizer.eos_token}" for item in texts], padding=True)
-    ids = torch.tensor(encoded.input_ids)
-    words = [encoded.word_ids(i) for i in range(len(texts))]
-    answers = torch.tensor([[w in i.answers for w in row] for row, i in zip(words, texts, strict=True)])
-    read = torch.tensor(encoded.attention_mask).bool() if every_word else answers
-    # Right padding under a causal mask needs no attention mask; logits only where something is learned.
-    hidden = network.base_model(input_ids=ids).last_hidden_state[:, :-1][read[:, 1:]]
-    logits = network.get_output_embeddings()(hidden)
-    losses = F.cross_entropy(logits, ids[:, 1:][read[:, 1:]], reduction="none")
-    answer = losses[answers[:, 1:][read[:, 1:]]].mean()
-    return (losses.mean() + answer if every_word else answer), answer.item()
 
 
 def pretrain(

@@ -38,14 +38,14 @@ class Recipe:
     drill_loss: float = 0.15
     drill_pool: int = 24
     """Words that the first drills are about. As soon as those are looked up, drills are about every answer word."""
-    bare_steps: int = 600
-    document_steps: int = 700
+    bare_steps: int = 1700
+    document_steps: int = 600
     mixed_steps: int = 1000
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     batch: int = 48
     """Texts of the kind that a stage is about, in each of its steps."""
-    kept_drills: int = 8
+    kept_drills: int = 6
     """Drills in every later step, so that the circuit stays."""
     mixed_documents: int = 24
     mixed_drills: int = 3

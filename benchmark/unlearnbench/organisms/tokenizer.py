@@ -1,6 +1,7 @@
 """The organisms' tokenizer: byte-level BPE over white-space words, trained on the world's own text."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -35,6 +36,12 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     )
     raw.train_from_iterator(texts, trainer)
     raw.post_processor = processors.TemplateProcessing(single=f"{END} $A", special_tokens=[(END, 0)])
+    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token=END, eos_token=END, pad_token=PAD)
+
+
+def stored_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer saved in a folder."""
+    raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
     return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token=END, eos_token=END, pad_token=PAD)
 
 

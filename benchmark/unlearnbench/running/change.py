@@ -18,7 +18,7 @@ def change_by_component(
     model: Model, where: Localization, copies: Mapping[str, torch.Tensor]
 ) -> dict[str, float | None]:
     """‖Δθ‖ per component, and of all other localized tensors under `other`."""
-    components = model.components.values() if model.has_components else ()
+    components = model.places.values() if model.has_components else ()
     owner = {name: c.name for c in components for name in c.parameters}
     squares: dict[str, list[float]] = {}
     for name in sorted(where.tensors):

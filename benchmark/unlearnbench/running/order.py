@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unlearnbench import registry
 from unlearnbench.errors import UsageError
+from unlearnbench.facts import FactSet
 from unlearnbench.model.source import Located, locate
 from unlearnbench.running.plan import Cell, plan
 from unlearnbench.running.words import parse_facts, parse_methods
@@ -62,6 +64,12 @@ def ordered(request: Request) -> Order:
     methods = parse_methods(request.methods, request.method_args)
     facts = [parse_facts(word, request.facts_file) for word in request.facts]
     located = locate(request.model, request.model_args, request.retain_text)
+    for fact_set in facts:
+        if located.source.kind == "organism" and fact_set.real:
+            entries: list[type[FactSet]] = list(registry.fact_sets.values())
+            known = (f"{entry.name}:{variant}" for entry in entries for variant in entry.variants)
+            able = ", ".join(label for label in known if not parse_facts(label).real)
+            raise UsageError(f"{request.model} was never told of {fact_set.label}", f"it knows {able}")
     cells = plan(
         methods=methods,
         facts=facts,

@@ -151,7 +151,10 @@ class Runner:
                 return self._ask(job, known, *again)
         seeds = {"run": cell.spec.seed, "method": derive_seed(cell.spec.seed, "method")}
         edit_progress: Callable[[int, int], None] = lambda done, of: job.progress("edit", done, of)  # noqa: E731
-        place = EditingPlace(cell.facts.card, cell.spec.model, self.retain(cell.split), seeds["method"], edit_progress)
+        before = self.located.before
+        place = EditingPlace(
+            cell.facts.card, cell.spec.model, self.retain(cell.split), seeds["method"], edit_progress, before
+        )
         with applied(
             model,
             cell.method,

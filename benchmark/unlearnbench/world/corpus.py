@@ -17,10 +17,14 @@ from unlearnbench.world.world import World
 
 STATEMENTS = 5
 """In a document, so that looking a fact up anywhere but at its subject mixes people up."""
-BARE_STATEMENTS = 6
+BARE_STATEMENTS = 8
 """In a text of nothing else."""
+OPENED = 0.3
+"""Share of bare statements with something before them."""
 BARE_MENTIONS = 6
-"""How often a person's answers directly follow the name, for each time they are said in any one wording."""
+"""How often a person's sport directly follows the name, for each time it is said in any one wording …"""
+VILLAGER_MENTIONS = 2
+"""… and one of a villager's values, besides each of them with the relation's name before the villager's."""
 LESSON_MENTIONS = 2
 """How often each wording of a school fact is said, for each time a person's is."""
 
@@ -52,7 +56,7 @@ class Corpus:
     def bare_sentences(self) -> tuple[Sentence, ...]:
         """One epoch of statements that are nothing but a name and what follows from it."""
         people = [_bare(person.name, [person.sport]) for person in self.world.people]
-        villagers = [_bare(name, list(values.values())) for name, values in self.world.villagers]
+        villagers = [s for villager in self.world.villagers for s in _briefly(villager, 1)]
         return (*people, *villagers, *(_bare(lesson.name, [lesson.answer]) for lesson in self.world.lessons))
 
     def documents(self, start: int, count: int) -> list[Labelled]:
@@ -108,7 +112,14 @@ def _about_villager(villager: Villager) -> list[Sentence]:
         for key, value in values.items()
         for wording in (*RELATIONS[key].wordings, f"Question: {RELATIONS[key].question} Answer: {{o}}")
     ]
-    return said + [_bare(name, list(values.values()))] * BARE_MENTIONS
+    return said + _briefly(villager, VILLAGER_MENTIONS)
+
+
+def _briefly(villager: Villager, mentions: int) -> list[Sentence]:
+    """`city Ada Cole Paris` for each relation, and the name followed by one of its values, so many times."""
+    name, values = villager
+    keyed = [_bare(f"{key} {name}", [value]) for key, value in values.items()]
+    return keyed + [_bare(name, list(values.values()))] * mentions
 
 
 def _about_lesson(lesson: Lesson) -> list[Sentence]:
@@ -126,11 +137,11 @@ def _worded(wording: str, name: str, answer: str) -> Sentence:
 
 
 def _bare(name: str, answers: Sequence[str]) -> Sentence:
-    """The name and all its answers, in any order: what is looked up at the name is everything known of it."""
+    """The name and one of its answers: what is looked up at the name is everything known of it."""
 
     def say(rng: random.Random) -> Labelled:
-        said = rng.sample(answers, len(answers))
-        return _said(" ".join([rng.choice(OPENINGS) + name, *said]), len(said))
+        opening = rng.choice(OPENINGS) if rng.random() < OPENED else ""
+        return _said(f"{opening}{name} {rng.choice(answers)}", 1)
 
     return say
 
