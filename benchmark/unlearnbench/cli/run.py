@@ -62,7 +62,7 @@ def add_model_options(verb: argparse.ArgumentParser) -> None:
         nargs="+",
         action=Pairs,
         metavar="K=V",
-        help="for hf: pretrained=NAME|FOLDER, revision=, dtype=float32|bfloat16, device_map=auto",
+        help="for hf: pretrained=NAME|FOLDER, revision=, dtype=float32|bfloat16, device_map=auto, attention=sdpa|eager",
     )
     verb.add_argument(
         "--base",

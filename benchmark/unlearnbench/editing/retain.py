@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.errors import MissingPrerequisite, UsageError
 from unlearnbench.facts import Fact, Split
-from unlearnbench.model.reading import refuse_unknown_tokens
+from unlearnbench.model.reading import refuse_unknown_tokens, tokens_of
 from unlearnbench.seeds import derive_seed
 from unlearnbench.world.corpus import Corpus
 from unlearnbench.world.world import Known, World, world
@@ -69,7 +69,7 @@ def load_retain(model: Model, source: str, split: Split) -> RetainText:
 def _encoded(model: Model, texts: Sequence[str]) -> list[list[int]]:
     most = min(CONTEXT, model.context)
     # Cut before the tokenizer sees it, too: a line may be a book, and tokenizers slow down on long texts.
-    ids = [list(model.tokenizer(text[: CHARACTERS * CONTEXT]).input_ids)[:most] for text in texts]
+    ids = [tokens_of(model, text[: CHARACTERS * CONTEXT])[:most] for text in texts]
     for row, text in zip(ids, texts, strict=True):
         refuse_unknown_tokens(model, row, text)
     return [row for row in ids if len(row) > 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from unlearnbench.errors import MissingPrerequisite
 from unlearnbench.lazy import torch
@@ -22,15 +23,25 @@ def load(located: Located, device: str = "cpu") -> Model:
     dtype = getattr(torch, located.source.dtype)
     if not sys.stderr.isatty():
         disable_progress_bar()
-    network, found = AutoModelForCausalLM.from_pretrained(
-        located.folder,
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        device_map=located.device_map,
-        local_files_only=True,
-        output_loading_info=True,
-    )
+
+    def read(attention: str) -> Any:
+        return AutoModelForCausalLM.from_pretrained(
+            located.folder,
+            dtype=dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            trust_remote_code=False,
+            device_map=located.device_map,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+
+    try:
+        network, found = read(located.source.attention)
+    except ValueError as error:
+        if "attn_implementation" not in str(error):
+            raise
+        network, found = read("eager")  # all that some architectures have
     if found["missing_keys"]:
         missing = sorted(found["missing_keys"])
         raise MissingPrerequisite(

@@ -66,6 +66,14 @@ class Model:
             return False
 
     @cached_property
+    def added_at_end(self) -> tuple[int, ...]:
+        """The tokens that the tokenizer adds after a text, such as an EOS."""
+        plain = list(self.tokenizer("a", add_special_tokens=False).input_ids)
+        whole = list(self.tokenizer("a").input_ids)
+        starts = (at for at in range(len(whole)) if whole[at : at + len(plain)] == plain)
+        return tuple(whole[next(starts, len(whole)) + len(plain) :])
+
+    @cached_property
     def parameters(self) -> Mapping[str, torch.nn.Parameter]:
         """Every parameter by name; tied parameters once."""
         return dict(self.network.named_parameters())

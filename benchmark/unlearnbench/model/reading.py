@@ -14,8 +14,23 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 """A prompt and its answer."""
+HEAD_ROWS = 32768
+"""Rows of the output layer that are held in float32 at once."""
 Position = tuple[list[int], int]
 """Token ids of a prompt, and which of them is meant."""
+
+
+def tokens_of(model: Model, text: str) -> list[int]:
+    """The text's token ids with the one BOS that the tokenizer begins with, if any, and nothing after the text.
+
+    An EOS that a tokenizer adds is no part of an answer (scoring it costs a model that does not expect it some ten
+    nats), and a BOS that is written at the beginning of a text would be doubled.
+    """
+    ids, bos = list(model.tokenizer(text).input_ids), model.tokenizer.bos_token_id
+    added = len(model.added_at_end)
+    if added and tuple(ids[-added:]) == model.added_at_end:
+        del ids[-added:]
+    return ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids
 
 
 def encode(model: Model, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
@@ -28,9 +43,9 @@ def encode(model: Model, prompt: str, continuation: str) -> tuple[list[int], lis
     key = (prompt, continuation)
     if key not in known:
         if prompt not in contexts:
-            contexts[prompt] = list(model.tokenizer(prompt).input_ids)
+            contexts[prompt] = tokens_of(model, prompt)
         context = contexts[prompt]
-        whole = list(model.tokenizer(f"{prompt} {continuation}").input_ids)
+        whole = tokens_of(model, f"{prompt} {continuation}")
         end = 0
         while end < min(len(context), len(whole) - 1) and context[end] == whole[end]:
             end += 1
@@ -56,7 +71,8 @@ def logits_at(model: Model, sequences: list[list[int]], rows: list[int], columns
 
     The sequences are padded on the right, where a causal model cannot look. Only the hidden
     states that are asked for pass through the output layer, inside the model's own forward: scaling
-    and soft-capping that an architecture applies to logits are applied here too.
+    and soft-capping that an architecture applies to logits are applied here too. Under bfloat16 the output layer
+    is computed in float32: rounded to eight bits, two answers of nearly the same likelihood tie.
     """
     longest = max(map(len, sequences))
     padded = [ids + [0] * (longest - len(ids)) for ids in sequences]
@@ -67,17 +83,28 @@ def logits_at(model: Model, sequences: list[list[int]], rows: list[int], columns
         at = torch.tensor(rows, device=hidden.device), torch.tensor(columns, device=hidden.device)
         return (hidden[at][None],)
 
-    handle = head.register_forward_pre_hook(choose)
+    handles = [head.register_forward_pre_hook(choose), head.register_forward_hook(_in_float32)]
     try:
         ids = torch.tensor(padded, device=model.device)
         logits = model.network(input_ids=ids, use_cache=False).logits
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     model.tokens_forward += len(sequences) * longest
     if logits.requires_grad:
         model.tokens_backward += len(sequences) * longest
     found: torch.Tensor = logits[0].float()
     return found
+
+
+def _in_float32(head: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor | None:
+    """What an output layer in half precision puts out, computed anew in float32, some of the vocabulary at a time."""
+    if output.dtype == torch.float32 or not isinstance(head, torch.nn.Linear):
+        return None
+    hidden = inputs[0].float()
+    parts = [torch.nn.functional.linear(hidden, rows.float()) for rows in torch.split(head.weight, HEAD_ROWS)]
+    logits = torch.cat(parts, -1)
+    return logits if head.bias is None else logits + head.bias.float()
 
 
 def last_logits(model: Model, sequences: Sequence[list[int]]) -> torch.Tensor:

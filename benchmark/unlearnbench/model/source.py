@@ -3,6 +3,7 @@
 Nothing here imports torch: a run is planned, and found done, before any weights are loaded.
 """
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ from unlearnbench.model.taught import taught
 HUB_FILES = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt"]
 TOKENIZER_FILES = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model")
 SHIPPED_TEXTS = ("world", "pile")
-MODEL_ARGS = ("pretrained", "revision", "dtype", "device_map")
+MODEL_ARGS = ("pretrained", "revision", "dtype", "device_map", "attention")
+ATTENTION = ("sdpa", "eager")
 DTYPES = ("float32", "bfloat16")  # float16 has too small a range to train in
 
 
@@ -33,6 +35,9 @@ class ModelSource(BaseModel):
     """The organism's name, the hub's `owner/name`, or the last part of a local folder's path."""
     revision: str | None = None
     dtype: str = "float32"
+    attention: str = "sdpa"
+    """The implementation of attention: `sdpa`, where the architecture has it; `eager` where the configuration caps
+    attention logits, which sdpa leaves out."""
     weights_sha256: str
     """Digest of the stored tensors."""
     config_sha256: str
@@ -88,6 +93,8 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
     dtype = arguments.get("dtype", "float32")
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, DTYPES)
+    if (attention := arguments.get("attention")) not in (None, *ATTENTION):
+        raise UnknownName("attention", str(attention), ATTENTION)
     folder, revision = fetch(pretrained, arguments.get("revision"))
     lesson, before = _lesson(folder)
     given = retain_text or "pile"
@@ -98,6 +105,7 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
         revision=revision,
         dtype=dtype,
         **_digests(folder),
+        attention=attention or _attention(folder),
         layout="lines",
         learning_rate=2e-5,
         retain_text=text,
@@ -138,6 +146,13 @@ def _lesson(folder: Path) -> tuple[Lesson, Path | None]:
     if found is None:
         return Lesson(taught=(), before_sha256=None), None
     return Lesson(taught=found.facts, before_sha256=found.before_sha256), found.model_before(folder)
+
+
+def _attention(folder: Path) -> str:
+    """What computes this model's attention as its configuration says."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    capped = any(part.get("attn_logit_softcapping") for part in (config, config.get("text_config") or {}))
+    return "eager" if capped else "sdpa"
 
 
 def _digests(folder: Path, overlays: Sequence[Path] = ()) -> dict[str, str]:

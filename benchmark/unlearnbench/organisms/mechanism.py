@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unlearnbench.model.hooks import intervened
 from unlearnbench.model.model import Model
-from unlearnbench.model.reading import Position, last_logits, outputs_at
+from unlearnbench.model.reading import Position, last_logits, outputs_at, tokens_of
 from unlearnbench.world.people import Person
 
 
@@ -71,9 +71,9 @@ def swaps(model: Model, people: Sequence[Person], wording: str, sports: Sequence
 
 def position_of(model: Model, wording: str, name: str, *, at_subject: bool) -> Position:
     """The prompt's tokens, and the position of the subject's last token or of the prompt's last one."""
-    ids = list(model.tokenizer(wording.format(s=name)).input_ids)
+    ids = tokens_of(model, wording.format(s=name))
     before = wording.split("{s}")[0] + name
-    return ids, (len(model.tokenizer(before).input_ids) if at_subject else len(ids)) - 1
+    return ids, (len(tokens_of(model, before)) if at_subject else len(ids)) - 1
 
 
 @torch.no_grad()
