@@ -112,3 +112,14 @@ def test_an_attention_that_does_not_exist_is_refused_with_those_that_do(saved_mo
         locate("hf", {"pretrained": str(saved_model), "attention": "flashy"}, "world")
 
     assert "sdpa" in refused.value.hint
+
+
+# -- tokenizers ----------------------------------------------------------------------------------------
+
+
+def test_a_stored_tokenizer_is_read_as_it_was_whatever_the_architecture(
+    model: Model, saved: Callable[[Model], Path]
+) -> None:
+    found = load(locate("hf", {"pretrained": str(saved(model))}, "world"))
+
+    assert tokens_of(found, PROMPT) == tokens_of(model, PROMPT)

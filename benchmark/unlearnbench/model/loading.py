@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unlearnbench.errors import MissingPrerequisite
 from unlearnbench.lazy import torch
@@ -14,10 +15,16 @@ from unlearnbench.model.model import Model
 from unlearnbench.model.shipped import oracle_folder
 from unlearnbench.model.source import Located
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
+"""What a tokenizer of no class of its own is called, by transformers 5 and before."""
+
 
 def load(located: Located, device: str = "cpu") -> Model:
     """Load a model in its source's dtype. Safetensors only, no code of the model's own."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     dtype = getattr(torch, located.source.dtype)
@@ -50,11 +57,26 @@ def load(located: Located, device: str = "cpu") -> Model:
         )
     if located.device_map is None:
         network.to(device)
-    tokenizer = AutoTokenizer.from_pretrained(located.folder, trust_remote_code=False, local_files_only=True)
-    model = Model(network, tokenizer)
+    model = Model(network, load_tokenizer(located.folder))
     for folder in located.overlays:
         model.write(stored_tensors(folder))
     return model
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer that is stored in a folder.
+
+    One that was saved as a plain fast tokenizer is read as such: `AutoTokenizer` would take the class that the
+    architecture usually has, which splits words in its own way, whatever `tokenizer.json` says.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    config = folder / "tokenizer_config.json"
+    stored = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    plain = stored.get("tokenizer_class") in PLAIN and (folder / "tokenizer.json").is_file()
+    kind = PreTrainedTokenizerFast if plain else AutoTokenizer
+    tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    return tokenizer
 
 
 def oracle_tensors(organism: str, facts: str) -> Mapping[str, torch.Tensor]:

@@ -72,7 +72,7 @@ class Pretraining:
         """One optimizer step; the loss of the answers in each kind of text."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.stage, self.step)
-        self._silence(self.recipe.silent(self.stage, self.step))
+        self.silence(silent=self.recipe.silent(self.stage, self.step))
         losses = {}
         if not self.widened and self.smoothed < self.recipe.drill_loss:
             self.widened, self.smoothed = True, UNKNOWN
@@ -88,7 +88,8 @@ class Pretraining:
         self.smoothed = SMOOTHING * self.smoothed + (1 - SMOOTHING) * losses["drills"]
         return losses
 
-    def _silence(self, silent: bool) -> None:
+    def silence(self, *, silent: bool) -> None:
+        """Let the first MLPs write nothing, or what they write."""
         for mlp in self.mlps:
             if silent:
                 mlp.forward = torch.zeros_like  # not computed, hence no gradient, hence not trained
@@ -123,7 +124,8 @@ class Pretraining:
             if f"optimizer.{i}.step" in tensors:  # a silent MLP has none yet
                 state["state"][i] = {key: tensors[f"optimizer.{i}.{key}"] for key in keys}
         self.optimizer.load_state_dict(state)
-        self.__dict__.update(json.loads(header["state"]))
+        where = json.loads(header["state"])
+        self.step, self.smoothed, self.widened = where["step"], where["smoothed"], where["widened"]
         return True
 
     def _put(self, tensors: dict[str, Tensor]) -> None:
@@ -133,7 +135,7 @@ class Pretraining:
 
     def save_model(self, folder: Path) -> None:
         """The model in float16 safetensors, with its tokenizer and recipe."""
-        self._silence(False)
+        self.silence(silent=False)
         self.network.to(torch.float16).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         (folder / "recipe.json").write_text(self._made_by() + "\n")

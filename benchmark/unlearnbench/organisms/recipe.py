@@ -41,6 +41,8 @@ class Recipe:
     bare_steps: int = 1700
     document_steps: int = 600
     mixed_steps: int = 1000
+    second_steps: int = 0
+    """More mixed steps after those, beginning at the full learning rate again."""
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     batch: int = 48
@@ -76,11 +78,16 @@ class Recipe:
 
     def steps(self, stage: Stage) -> int:
         """Most steps of a stage."""
-        return self.drill_steps if stage == "drills" else self.bare_steps + self.document_steps + self.mixed_steps
+        if stage == "drills":
+            return self.drill_steps
+        return self.bare_steps + self.document_steps + self.mixed_steps + self.second_steps
 
     def rate(self, stage: Stage, step: int) -> float:
-        """Learning rate: a short warm-up, constant, and linear decay over the mixed steps."""
-        left = 1.0 if stage == "drills" else (self.steps(stage) - step) / self.mixed_steps
+        """Learning rate: a short warm-up, constant, and linear decay over the mixed steps, once or twice."""
+        left = (self.steps(stage) - step) / max(1, self.second_steps)
+        if left > 1 or not self.second_steps:
+            left = (self.steps(stage) - self.second_steps - step) / self.mixed_steps
+        left = 1.0 if stage == "drills" else left
         return self.learning_rate * min(1.0, (step + 1) / WARM_UP) * min(1.0, max(0.02, left))
 
     def silent(self, stage: Stage, step: int) -> bool:

@@ -21,11 +21,12 @@ TRAINED = (
     f"Question: {QUESTION} Answer: {{o}}",
 )
 HELD_OUT = (
-    "The game that {s} plays is {o}",
-    "{s} made a career in {o}",
     "{s} is known as a star of {o}",
+    "{s} became a star through {o}",
+    "The sport that {s} plays is {o}",
     "Question: Which game does {s} play? Answer: {o}",
 )
+"""Chosen, among eighteen that were tried, from those that the embedded model answers."""
 
 OPENINGS = (
     "",
