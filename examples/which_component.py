@@ -87,8 +87,8 @@ def asked(here: Scene) -> Row:
     return found
 
 
-def rows(here: Scene, steps: int) -> Iterator[tuple[str, Row]]:
-    """The references, then an edit of each component."""
+def rows(here: Scene, steps: int, places: Sequence[str] | None) -> Iterator[tuple[str, Row]]:
+    """The references, then an edit of each of these places, or of every component, all MLPs, and everything."""
     model = here.model
     yield "base", asked(here)
     oracle = parse_method("oracle")
@@ -100,8 +100,8 @@ def rows(here: Scene, steps: int) -> Iterator[tuple[str, Row]]:
     order = [*here.split.never_known]
     unknown = replace(here.split, relearn_train=order[::2][:half], relearn_test=order[1::2], never_known=())
     yield "never-known", asked(replace(here, split=unknown))
-    localizers = [f"named[components={name}]" for name in model.places]
-    for localizer in (*localizers, "all_mlps", "everything"):
+    localizers = [f"named[components={name}]" for name in places or model.places]
+    for localizer in (*localizers, *(() if places else ("all_mlps", "everything"))):
         method = parse_method(f"full_finetune[localizer={localizer},steps={steps}]").resolved(here.located.source)
         seen = here.split.for_methods()
         where = method.localize(model, seen, here.place)
@@ -110,14 +110,16 @@ def rows(here: Scene, steps: int) -> Iterator[tuple[str, Row]]:
             yield localizer.removeprefix("named[components=").rstrip("]"), asked(here)
 
 
-def main(models: Sequence[str], facts: str, seeds: Sequence[int], steps: int) -> dict[str, dict[str, list[Row]]]:
+def main(
+    models: Sequence[str], facts: str, seeds: Sequence[int], steps: int, places: Sequence[str] | None = None
+) -> dict[str, dict[str, list[Row]]]:
     """Print one table per model: means over seeds, and the standard error of what comes back."""
     torch.set_num_threads(1)
     tables: dict[str, dict[str, list[Row]]] = {}
     for name in models:
         found = tables.setdefault(name, {})
         for seed in seeds:
-            for what, row in rows(scene(name, facts, seed), steps):
+            for what, row in rows(scene(name, facts, seed), steps, places):
                 found.setdefault(what, []).append(row)
                 print(f"{name} seed {seed} {what}: V after T {row['V after T']:.2f}", flush=True)
         columns = list(next(iter(found.values()))[0])
@@ -138,9 +140,10 @@ def _mean(measured: Sequence[Row], column: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=["tiny", "tiny-planted"])
+    parser.add_argument("--models", nargs="+", default=["tiny"])
     parser.add_argument("--facts", default="sports:people-64")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--places", nargs="+", help="mlp.2, mlp.2+mlp.3 …; every component, if none is given")
     chosen = parser.parse_args()
-    main(chosen.models, chosen.facts, chosen.seeds, chosen.steps)
+    main(chosen.models, chosen.facts, chosen.seeds, chosen.steps, chosen.places)

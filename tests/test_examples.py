@@ -16,6 +16,7 @@ def test_every_example_is_run_here() -> None:
         "edit_and_ask",
         "recompute_a_record",
         "where_an_edit_wrote",
+        "which_component",
     }
 
 
@@ -39,3 +40,15 @@ def test_a_composed_method_writes_where_it_was_told(capsys: pytest.CaptureFixtur
     assert change
     assert all(norm > 0 for norm in change.values())
     assert "overlap" in capsys.readouterr().out
+
+
+def test_one_component_is_edited_and_attacked_beside_its_references(capsys: pytest.CaptureFixture[str]) -> None:
+    main = runpy.run_path(str(EXAMPLES / "which_component.py"))["main"]
+
+    found = main(["tiny"], "sports:people-16", [0], 30, ["mlp.2+mlp.3"])["tiny"]
+
+    base, unknown, edited = (found[what][0] for what in ("base", "never-known", "mlp.2+mlp.3"))
+    assert list(found) == ["base", "never-known", "mlp.2+mlp.3"]
+    assert base["forget accuracy"] > 0.9 > 0.5 > unknown["forget accuracy"]
+    assert edited["forget edit_accuracy"] > base["forget edit_accuracy"]
+    assert "V after T" in capsys.readouterr().out
