@@ -9,6 +9,7 @@ import pytest
 
 from unlearnbench.cli import main
 from unlearnbench.editing.retain import CONTEXT, TEST_TEXTS, load_retain
+from unlearnbench.facts import Split
 from unlearnbench.model.model import Model
 
 RUN = ["run", "--facts", "sports:people-16", "--methods", "none", "--tasks", "sports/forget"]
@@ -188,7 +189,7 @@ def test_a_retain_text_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest
 
 @pytest.mark.end_to_end
 def test_a_retain_text_of_very_long_lines_is_cut_before_it_is_tokenized(
-    tmp_path: Path, llama: Model, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, llama: Model, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lengths = list[int]()
     (tmp_path / "long.txt").write_text("\n".join("one two three " * 50_000 for _ in range(2 * TEST_TEXTS)))
@@ -199,7 +200,7 @@ def test_a_retain_text_of_very_long_lines_is_cut_before_it_is_tokenized(
         return real(tokenizer, text, **named)
 
     monkeypatch.setattr(type(llama.tokenizer), "__call__", measuring)
-    found = load_retain(llama, str(tmp_path / "long.txt"))
+    found = load_retain(llama, str(tmp_path / "long.txt"), split)
 
     assert max(lengths) <= 16 * CONTEXT
     assert {len(row) for row in (*found.train, *found.test)} == {CONTEXT}

@@ -107,7 +107,7 @@ def test_the_record_names_every_part_and_a_probe_by_layer_is_a_curve(mine: Path)
         "objective": ("npo", {"beta": 0.5}),
         "adversary": ("none", {}),
     }
-    assert set(found[method].localization.components) == {"mlp.2", "mlp.3"}
+    assert set(found[method].localization.components) == {"mlp.4", "mlp.5"}
     (probe,) = (task for task in found["none"].tasks if task.spec.name == "sports/probe_by_layer")
     assert [metric.at for metric in probe.metrics if metric.name == "probe"] == [{"layer": layer} for layer in range(4)]
     last = found["none"].metric("sports/probe_by_layer")
