@@ -109,10 +109,10 @@ def test_the_record_names_every_part_and_a_probe_by_layer_is_a_curve(mine: Path)
     }
     assert set(found[method].localization.components) == {"mlp.4", "mlp.5"}
     (probe,) = (task for task in found["none"].tasks if task.spec.name == "sports/probe_by_layer")
-    assert [metric.at for metric in probe.metrics if metric.name == "probe"] == [{"layer": layer} for layer in range(4)]
+    assert [metric.at for metric in probe.metrics if metric.name == "probe"] == [{"layer": layer} for layer in range(6)]
     last = found["none"].metric("sports/probe_by_layer")
     assert last is not None
-    assert last.value == next(m.value for m in probe.metrics if m.at == {"layer": 3})
+    assert last.value == next(m.value for m in probe.metrics if m.at == {"layer": 5})
 
 
 # -- the slot for attacks ------------------------------------------------------------------------------
