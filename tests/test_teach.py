@@ -14,8 +14,9 @@ from unlearnbench.model.taught import Taught, taught
 from unlearnbench.organisms import teach as teaching
 from unlearnbench.organisms.course import Course
 from unlearnbench.organisms.losses import answered
-from unlearnbench.organisms.teach import Lessons, facts_named, places
+from unlearnbench.organisms.teach import Lessons, places
 from unlearnbench.world.corpus import Corpus, Labelled
+from unlearnbench.world.forgotten import facts_named
 from unlearnbench.world.world import world
 
 QUICK = ["--steps", "4", "--new_texts", "2", "--old_texts", "2", "--questions", "0"]

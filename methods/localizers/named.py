@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
 from unlearnbench.editing.place import EditingPlace
-from unlearnbench.errors import UnknownName
 from unlearnbench.facts import TrainingSplit
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
@@ -23,8 +22,4 @@ class Named(Localizer):
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
         """Raises `UnknownName` for a component that the model has not."""
-        names = self.components.split("+")
-        for name in names:
-            if name not in model.places:
-                raise UnknownName("component", name, list(model.places))
-        return Localization.of(model, names)
+        return Localization.named(model, self.components)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from unlearnbench.errors import UsageError
+from unlearnbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -42,6 +42,18 @@ class Localization:
         return cls(tensors, chosen, dict(scores or {}))
 
     @classmethod
+    def named(cls, model: Model, word: str, besides: Sequence[str] = ()) -> Localization:
+        """The places of a word: `mlp.2`, `mlp.2+mlp.3`, `embeddings`.
+
+        Raises `UnknownName` for one that is not there; it tells what is, and what the caller knows `besides`.
+        """
+        names = word.split("+")
+        for name in names:
+            if name not in model.places:
+                raise UnknownName("component", name, [*model.places, *besides])
+        return cls.of(model, names)
+
+    @classmethod
     def top(cls, model: Model, scores: Mapping[str, float], budget: float) -> Localization:
         """The best-scored components whose weights come nearest to `budget`, a share of the weights in the blocks.
 
@@ -51,14 +63,15 @@ class Localization:
         """
         allowed = budget * model.block_size
         sizes = {name: model.components[name].size for name in scores}
+        ranking = sorted(scores, key=lambda name: (-scores[name], name))
         chosen, used = list[str](), 0
-        for name in sorted(scores, key=lambda name: (-scores[name], name)):
+        for name in ranking:
             if used + sizes[name] / 2 > allowed:
                 break
             chosen.append(name)
             used += sizes[name]
         if not chosen:
-            best = min(scores, key=lambda name: (-scores[name], name))
+            best = ranking[0]
             raise UsageError(
                 f"a budget of {budget:g} is {int(allowed):,} of {model.block_size:,} block weights, but the"
                 f" best component ({best}) has {sizes[best]:,}, and half of it does not fit",

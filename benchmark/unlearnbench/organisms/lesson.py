@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from unlearnbench.asking.prompts import known_share
 from unlearnbench.editing.retain import CHARACTERS, CONTEXT, plain_texts
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, FactSet
@@ -23,8 +22,9 @@ from unlearnbench.model.taught import FILE, Taught
 from unlearnbench.organisms.course import Course
 from unlearnbench.organisms.figure import noise
 from unlearnbench.organisms.taught_figures import Figures, by_state, figures
-from unlearnbench.organisms.teach import CHECKPOINT, Lessons, Place, facts_named, places, teach
+from unlearnbench.organisms.teach import CHECKPOINT, Lessons, Place, places, teach
 from unlearnbench.world.corpus import Labelled
+from unlearnbench.world.forgotten import facts_named
 
 Progress = Callable[[str, int, int], None]
 
@@ -68,10 +68,10 @@ def give(order: Order, progress: Progress) -> dict[str, Figures]:
         name: p.detach().clone() for copy in copies for name, p in model.parameters.items() if name in copy.tensors
     }
     at_first = figures(model, new, kept, never)
-    _refuse_known(order, model, new)
+    _refuse_known(order, at_first.taught, new)
     order.output.mkdir(parents=True, exist_ok=True)
     plain = [] if located.retain_text == "world" else _plain(located)
-    teach(model, copies, Lessons(facts, order.course, plain), order.output, progress)
+    teach(model, copies, before, Lessons(facts, order.course, plain), order.output, progress)
     if order.only_changes:  # measured as it is stored
         model.write({name: model.parameters[name].half() for name in before})
     found = by_state(model, {copy.word: copy.tensors for copy in copies}, before, new, kept, never)
@@ -91,9 +91,8 @@ def _located(order: Order) -> Located:
     return located.model_copy(update={"overlays": (folder,)})
 
 
-def _refuse_known(order: Order, model: Model, facts: Sequence[Fact]) -> None:
+def _refuse_known(order: Order, share: float, facts: Sequence[Fact]) -> None:
     chance = max(1 / len(fact.choices) for fact in facts)
-    share = known_share(model, facts)
     if share > noise(chance, len(facts)) and not order.even_known:
         raise UsageError(
             f"{order.model} already knows {round(share * len(facts))} of these {len(facts)} facts, more than a guess:"

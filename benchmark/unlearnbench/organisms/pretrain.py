@@ -26,10 +26,11 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from unlearnbench.model.model import Model
 from unlearnbench.organisms.look import look
 from unlearnbench.organisms.losses import answer_losses
+from unlearnbench.organisms.moments import moments, remember
 from unlearnbench.organisms.recipe import RECIPES, Recipe, Stage
 from unlearnbench.organisms.tokenizer import stored_tokenizer, world_tokenizer
 from unlearnbench.world.corpus import Corpus
-from unlearnbench.world.forgotten import forgotten_facts
+from unlearnbench.world.forgotten import facts_named
 from unlearnbench.world.questions import Exams
 from unlearnbench.world.world import world
 
@@ -46,7 +47,7 @@ class Pretraining:
         self.recipe, self.stage, self.without = recipe, stage, tuple(without)
         # Base and oracles have the tokenizer of the drilled model that they go on from, so that their tokens agree.
         self.tokenizer = world_tokenizer() if start is None else stored_tokenizer(start)
-        told = world().without(fact for label in without for fact in forgotten_facts(label))
+        told = world().without(facts_named(without))
         self.corpus, self.exams = Corpus(told, recipe.seed), Exams(told, recipe.seed)
         torch.manual_seed(recipe.seed)
         end, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
@@ -99,8 +100,7 @@ class Pretraining:
     def save_checkpoint(self, folder: Path) -> None:
         """Network, moments and step in one safetensors file, replaced atomically."""
         tensors = {f"network.{name}": p.data for name, p in self.network.named_parameters()}
-        for i, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
+        tensors |= moments(self.optimizer)
         state = {"step": self.step, "smoothed": self.smoothed, "widened": self.widened}
         header = {"state": json.dumps(state), "recipe": self._made_by()}
         part = folder / "checkpoint.part"
@@ -118,12 +118,7 @@ class Pretraining:
             raise ValueError(f"{path} was made by another recipe; remove it or choose another --output")
         tensors = load_file(path)
         self._put(tensors)
-        state = self.optimizer.state_dict()
-        for i in range(len(state["param_groups"][0]["params"])):
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            if f"optimizer.{i}.step" in tensors:  # a silent MLP has none yet
-                state["state"][i] = {key: tensors[f"optimizer.{i}.{key}"] for key in keys}
-        self.optimizer.load_state_dict(state)
+        remember(self.optimizer, tensors)
         where = json.loads(header["state"])
         self.step, self.smoothed, self.widened = where["step"], where["smoothed"], where["widened"]
         return True

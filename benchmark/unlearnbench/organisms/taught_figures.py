@@ -9,8 +9,8 @@ import torch
 
 from unlearnbench.asking.prompts import known_share
 from unlearnbench.facts import Fact
-from unlearnbench.model.hooks import intervened
 from unlearnbench.model.model import Model
+from unlearnbench.organisms.mechanism import silenced
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ def by_state(
             model.write({name: before[name] for name in tensors})
             found[f"{word} put back"] = figures(model, *facts)
         if all(part in model.components for part in word.split("+")):
-            silent = {model.components[part].path: torch.zeros_like for part in word.split("+")}
-            with intervened(model, silent):
+            with silenced(model, word.split("+")):
                 found[f"{word} silent"] = figures(model, *facts)
     return found

@@ -18,14 +18,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.masters import Masters
-from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.errors import UsageError
 from unlearnbench.hashing import content_hash
 from unlearnbench.model.model import Model
 from unlearnbench.organisms.course import Course
 from unlearnbench.organisms.losses import answer_losses
+from unlearnbench.organisms.moments import moments, remember
 from unlearnbench.world.corpus import Corpus, Labelled
-from unlearnbench.world.forgotten import forgotten_facts
 from unlearnbench.world.questions import POOL, Exams
 from unlearnbench.world.world import Known, World, world
 
@@ -85,14 +86,8 @@ def places(model: Model, words: Sequence[str]) -> list[Place]:
     """
     found: list[Place] = []
     for word in words:
-        if word == EVERYWHERE:
-            tensors = frozenset(model.parameters)
-        else:
-            able = model.places
-            for part in word.split("+"):
-                if part not in able:
-                    raise UnknownName("component", part, [*able, EVERYWHERE])
-            tensors = frozenset(name for part in word.split("+") for name in able[part].parameters)
+        where = Localization.everywhere(model) if word == EVERYWHERE else Localization.named(model, word, [EVERYWHERE])
+        tensors = where.tensors
         for other in found:
             if tensors & other.tensors:
                 raise UsageError(f"copies in {other.word} and {word} share tensors", "name places that are apart")
@@ -100,14 +95,10 @@ def places(model: Model, words: Sequence[str]) -> list[Place]:
     return found
 
 
-def facts_named(labels: Sequence[str]) -> frozenset[Known]:
-    """The facts of several forget sets together."""
-    return frozenset(fact for label in labels for fact in forgotten_facts(label))
-
-
 def teach(
     model: Model,
     copies: Sequence[Place],
+    before: Mapping[str, Tensor],
     lessons: Lessons,
     folder: Path,
     progress: Callable[[str, int, int], None],
@@ -115,9 +106,9 @@ def teach(
     """Train one copy after another; the model ends with all of them. Goes on from the checkpoint in `folder`.
 
     While a later copy is trained, the earlier ones are absent in every other step: otherwise it would learn
-    nothing, since the facts are known already, or only how to work together with them.
+    nothing, since the facts are known already, or only how to work together with them. `before` are the tensors of
+    all copies as they were.
     """
-    before = {name: p.detach().clone() for copy in copies for name, p in _of(model, copy.tensors).items()}
     identity = content_hash({"where": [copy.word for copy in copies], **vars(lessons.course)})
     for number, copy in enumerate(copies):
         earlier = {name: before[name] for done in copies[:number] for name in done.tensors}
@@ -178,10 +169,6 @@ def _absent(model: Model, tensors: Mapping[str, Tensor]) -> Iterator[None]:
         yield
 
 
-def _of(model: Model, names: frozenset[str]) -> dict[str, Tensor]:
-    return {name: model.parameters[name] for name in sorted(names)}
-
-
 @dataclass(frozen=True)
 class _Checkpoint:
     """What is trained so far, in one safetensors file that is replaced atomically."""
@@ -201,8 +188,7 @@ class _Checkpoint:
     ) -> None:
         tensors = {f"weight.{name}": model.parameters[name].detach() for name in names}
         tensors |= {f"master.{i}": master.detach().clone() for i, master in enumerate(masters.parameters)}
-        for i, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
+        tensors |= moments(optimizer)
         part = self.path.with_suffix(".part")
         save_file(tensors, part, {"copy": str(number), "step": str(step), "lesson": self.identity})
         part.replace(self.path)
@@ -219,10 +205,7 @@ class _Checkpoint:
             return 0 if int(header["copy"]) < number else 10**9
         tensors = load_file(self.path)
         model.write({name.removeprefix("weight."): t for name, t in tensors.items() if name.startswith("weight.")})
-        state = optimizer.state_dict()
         for i, master in enumerate(masters.parameters):
             master.data.copy_(tensors[f"master.{i}"])
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            state["state"][i] = {key: tensors[f"optimizer.{i}.{key}"] for key in keys}
-        optimizer.load_state_dict(state)
+        remember(optimizer, tensors)
         return int(header["step"])

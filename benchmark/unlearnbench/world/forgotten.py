@@ -1,7 +1,7 @@
 """Which facts are to be forgotten, by name. They depend on no seed: an oracle is pretrained once for each."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from unlearnbench.errors import UsageError
@@ -56,6 +56,11 @@ def forgettable_relations(count: int, everyone: Sequence[Villager]) -> tuple[tup
         if len(found) == before:
             raise UsageError(f"{count} facts to forget are more than the {before} that the world has")
     return tuple(found)
+
+
+def facts_named(labels: Iterable[str]) -> frozenset[Known]:
+    """The facts of several forget sets together."""
+    return frozenset(fact for label in labels for fact in forgotten_facts(label))
 
 
 def forgotten_facts(label: str) -> frozenset[Known]:
