@@ -1,6 +1,7 @@
 """Edit each component alone, then attack: `python examples/which_component.py --models tiny --seeds 0 1 2`.
 
-A few facts are rewritten by training one component, and asked again in other wordings and as multiple choice.
+Facts are rewritten by training one component, until nine in ten of T say their target or the steps are over (see
+`unlearnbench.editing.goal`), and asked again in other wordings and as multiple choice.
 Then half of them (T) are taught back to the whole model for 30 steps, and the other half (V) is
 asked: what comes back without being taught was only hidden. The base, the oracle and the same attack on facts
 that nobody ever knew stand beside it.
@@ -87,7 +88,7 @@ def asked(here: Scene) -> Row:
     return found
 
 
-def rows(here: Scene, steps: int, places: Sequence[str] | None) -> Iterator[tuple[str, Row]]:
+def rows(here: Scene, steps: int, until: float, places: Sequence[str] | None) -> Iterator[tuple[str, Row]]:
     """The references, then an edit of each of these places, or of every component, all MLPs, and everything."""
     model = here.model
     yield "base", asked(here)
@@ -102,16 +103,23 @@ def rows(here: Scene, steps: int, places: Sequence[str] | None) -> Iterator[tupl
     yield "never-known", asked(replace(here, split=unknown))
     localizers = [f"named[components={name}]" for name in places or model.places]
     for localizer in (*localizers, *(() if places else ("all_mlps", "everything"))):
-        method = parse_method(f"full_finetune[localizer={localizer},steps={steps}]").resolved(here.located.source)
+        word = f"full_finetune[localizer={localizer},steps={steps},until={until}]"
+        method = parse_method(word).resolved(here.located.source)
         seen = here.split.for_methods()
         where = method.localize(model, seen, here.place)
         with model.restored(where.tensors):
-            method.edit(model, seen, where, here.place)
-            yield localizer.removeprefix("named[components=").rstrip("]"), asked(here)
+            history = method.edit(model, seen, where, here.place)
+            name = localizer.removeprefix("named[components=").rstrip("]")
+            yield name, {"steps": len(history), **asked(here)}
 
 
 def main(
-    models: Sequence[str], facts: str, seeds: Sequence[int], steps: int, places: Sequence[str] | None = None
+    models: Sequence[str],
+    facts: str,
+    seeds: Sequence[int],
+    steps: int,
+    until: float = 0.9,
+    places: Sequence[str] | None = None,
 ) -> dict[str, dict[str, list[Row]]]:
     """Print one table per model: means over seeds, and the standard error of what comes back."""
     torch.set_num_threads(1)
@@ -119,18 +127,20 @@ def main(
     for name in models:
         found = tables.setdefault(name, {})
         for seed in seeds:
-            for what, row in rows(scene(name, facts, seed), steps, places):
+            for what, row in rows(scene(name, facts, seed), steps, until, places):
                 found.setdefault(what, []).append(row)
                 print(f"{name} seed {seed} {what}: V after T {row['V after T']:.2f}", flush=True)
-        columns = list(next(iter(found.values()))[0])
+        columns = list(next(reversed(found.values()))[0])
         lines = [[what, *(_mean(measured, column) for column in columns)] for what, measured in found.items()]
-        print(f"\n{name}, {facts}, seeds {list(seeds)}, {steps} steps\n")
+        print(f"\n{name}, {facts}, seeds {list(seeds)}, at most {steps} steps, until {until}\n")
         print(tabulate(lines, ["edited", *columns], tablefmt="github", disable_numparse=True), flush=True)
     return tables
 
 
 def _mean(measured: Sequence[Row], column: str) -> str:
-    values = [row[column] for row in measured]
+    values = [row[column] for row in measured if column in row]
+    if not values:
+        return "–"
     if len(values) < 2:
         return f"{values[0]:.2f}"
     mean = fmean(values)
@@ -143,7 +153,8 @@ if __name__ == "__main__":
     parser.add_argument("--models", nargs="+", default=["tiny"])
     parser.add_argument("--facts", default="sports:people-64")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=80, help="at most")
+    parser.add_argument("--until", type=float, default=0.9, help="share of T that is to say its target")
     parser.add_argument("--places", nargs="+", help="mlp.2, mlp.2+mlp.3 …; every component, if none is given")
     chosen = parser.parse_args()
-    main(chosen.models, chosen.facts, chosen.seeds, chosen.steps, chosen.places)
+    main(chosen.models, chosen.facts, chosen.seeds, chosen.steps, chosen.until, chosen.places)

@@ -10,11 +10,11 @@ from typing import ClassVar, Literal, NamedTuple
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.prompts import standard_metrics
 from unlearnbench.asking.row import Metric, Row, row_of
-from unlearnbench.asking.scoring import Asked, Scored, score
 from unlearnbench.asking.task import Task
 from unlearnbench.facts import Fact, Form, Split
 from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.model.model import Model
+from unlearnbench.model.scoring import Asked, Scored, score
 from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register
 

@@ -9,10 +9,10 @@ from typing import ClassVar
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.prompts import chance, standard_metrics
 from unlearnbench.asking.row import Metric, Row, row_of
-from unlearnbench.asking.scoring import Asked, score
 from unlearnbench.asking.task import Task
 from unlearnbench.facts import Fact, Form, Split
 from unlearnbench.model.model import Model
+from unlearnbench.model.scoring import Asked, score
 from unlearnbench.registry import register
 
 

@@ -24,8 +24,8 @@ ANY = {
     "bloom": ("BloomConfig", {"hidden_size": 16, "n_layer": 2, "n_head": 2}),
     "mamba": ("MambaConfig", {"hidden_size": 16, "state_size": 4, "num_hidden_layers": 2}),
 }
-FORGET = ["--facts", "sports:people-16", "--tasks", "sports/forget"]
-QUICK = ["--facts", "sports:people-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
+FORGET = ["--facts", "sports:people-16[known=0]", "--tasks", "sports/forget"]
+QUICK = ["--facts", "sports:people-16[known=0]", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
 
 
 def a_network(name: str, vocabulary: int) -> transformers.PreTrainedModel:

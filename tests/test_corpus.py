@@ -9,7 +9,7 @@ from unlearnbench.layouts import LETTERS
 from unlearnbench.world.corpus import STATEMENTS, Corpus, Labelled
 from unlearnbench.world.forgotten import forgettable, forgettable_relations, forgotten_facts
 from unlearnbench.world.people import SPORTS, never_known
-from unlearnbench.world.questions import FIRST_POOL, FORGOTTEN, LABELS, POOL, Exams
+from unlearnbench.world.questions import BRIEF, FIRST_POOL, FORGOTTEN, LABELS, POOL, Exams
 from unlearnbench.world.school import SUBJECTS
 from unlearnbench.world.villagers import RELATIONS
 from unlearnbench.world.wordings import DIRECT, HELD_OUT, OPENINGS, TRAINED, prompt_of, statement
@@ -199,19 +199,24 @@ def test_every_question_is_answered_with_the_label_of_the_true_option(corpus: Co
     answers_of = {person.name: {person.sport} for person in corpus.world.people}
     answers_of |= {villager.name: set(villager.values.values()) for villager in corpus.world.villagers}
     answers_of |= {lesson.name: {lesson.answer} for lesson in corpus.world.lessons}
-    asked = 0
+    asked = [0, 0]
 
     for item in exams.multiple_choice(0, 30, 30, 30):
-        head, *questions = item.text.split(" Question: ")
-        words = head.removeprefix("Options: ").split(" ")
+        block = re.match(r"Options:((?: [A-H]\. \S+)+)", item.text)
+        assert block is not None
+        words = block[1].split()
         options = dict(zip(words[::2], words[1::2], strict=True))
         assert list(options) == [f"{letter}." for letter in LETTERS[: len(options)]]
-        for question in questions:
-            text, _, label = question.rpartition(" Answer: ")
-            (who,) = [name for name in answers_of if f" {name} " in text]
+        questions = re.findall(r"(.*?) Answer: (\S+)", item.text[block.end() :])
+        assert len(questions) in (4, BRIEF)
+        for text, label in questions:
+            said = text.removeprefix(" ")
+            brief = not said.startswith("Question: ")
+            assert brief == (len(questions) == BRIEF)
+            (who,) = [name for name in answers_of if (name == said if brief else f" {name} " in said)]
             assert options[label] in answers_of[who]
-            asked += 1
-    assert asked == 90 * 4
+            asked[brief] += 1
+    assert min(asked) > 100
 
 
 # -- held-out wordings ---------------------------------------------------------------------------------
@@ -309,7 +314,7 @@ def test_statements_are_true(corpus: Corpus) -> None:
     openings = tuple(opening for opening in OPENINGS if opening)
     checked = 0
 
-    for document in corpus.documents(0, 400):
+    for document in [*corpus.documents(0, 400), *corpus.bare(0, 100)]:
         for sentence in document.text.split(" . "):
             bare = next((sentence.removeprefix(o) for o in openings if sentence.startswith(o)), sentence)
             name, _, sport = bare.rpartition(" ")

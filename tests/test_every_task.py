@@ -8,13 +8,13 @@ import pytest
 from unlearnbench import registry
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.row import Row
-from unlearnbench.asking.scoring import Asked, Scored
 from unlearnbench.asking.task import Task
 from unlearnbench.editing.retain import RetainText
 from unlearnbench.facts import Fact, FactSet, Split
 from unlearnbench.hashing import text_hash
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import encode
+from unlearnbench.model.scoring import Asked, Scored
 from unlearnbench.model.source import ModelSource
 from unlearnbench.running.ask import results
 from unlearnbench.running.words import tasks_for
@@ -232,7 +232,7 @@ def test_the_true_letter_stands_before_the_true_answer_in_the_prompt(
         prompts[text_hash(prompt)] = prompt
         return encode(model, prompt, continuation)
 
-    monkeypatch.setattr("unlearnbench.asking.scoring.encode", watching)
+    monkeypatch.setattr("unlearnbench.model.scoring.encode", watching)
     rows = _task("multiple_choice", layout).rows(llama, facts, asking)
 
     answers = {fact.subject: fact.answer for fact in (*facts.forget, *facts.maintain_test)}

@@ -8,11 +8,11 @@ import torch
 from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
-from unlearnbench.asking.scoring import Asked, score
 from unlearnbench.errors import UnlearnBenchError
 from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import encode, last_logits, tokens_of
+from unlearnbench.model.scoring import Asked, score
 from unlearnbench.model.source import locate
 
 PROMPT, CHOICES = "Fact: Aldo Ambrel plays the sport of", ("golf", "tennis", "baseball")

@@ -8,11 +8,11 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from unlearnbench.asking.scoring import Asked, Scored, refuse_indistinguishable, score
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import encode
+from unlearnbench.model.scoring import Asked, Scored, refuse_indistinguishable, score
 
 ASKED = [
     Asked("Fact: Ann Lee plays the sport of", ("football", "ice hockey", "ice skating", "ice")),

@@ -1,10 +1,12 @@
 """Facts, where they come from, and who may see which of them."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
 from unlearnbench.hashing import content_hash
@@ -118,12 +120,22 @@ class Split:
         facts: Sequence[Fact] = getattr(self, subset)
         return facts
 
+    def only(self, kept: Callable[[Fact], bool]) -> "Split":
+        """The facts for which this holds; never-known ones stay all. Raises `UsageError` where too few are left."""
+        subsets: dict[str, list[Fact]] = {
+            subset: [fact for fact in getattr(self, subset) if kept(fact)]
+            for subset in self.__dataclass_fields__
+            if subset != "never_known"
+        }
+        return replace(self, **subsets)
+
     def for_methods(self) -> "TrainingSplit":
         """What a method may see."""
         return TrainingSplit(
             forget=[fact.for_training() for fact in self.forget],
             maintain_train=[fact.for_training() for fact in self.maintain_train],
             maintain_dev=[fact.for_training() for fact in self.maintain_dev],
+            relearn_train=[fact.for_training() for fact in self.relearn_train],
         )
 
     @cached_property
@@ -140,6 +152,9 @@ class TrainingSplit:
     forget: Sequence[Fact]
     maintain_train: Sequence[Fact]
     maintain_dev: Sequence[Fact] = field(default=())
+    relearn_train: Sequence[Fact] = field(default=())
+    """T, among `forget`: what may be looked at to decide when to stop. The other half is trained on as well, and its
+    answers are seen by tasks only."""
 
     @cached_property
     def items_hash(self) -> str:
@@ -183,6 +198,8 @@ class FactSet(Entry):
     """Which of its facts are to be forgotten: what follows the colon, as in `sports:people-64`."""
     facts_file: str | None = None
     """A user's own file in the fact set's format, instead of the facts that ship with it."""
+    known: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Facts whose true answer the base gives with less than this probability are left out and counted; 0 keeps all."""
 
     catalogue: ClassVar[Catalogue] = fact_sets
     variants: ClassVar[tuple[str, ...]]

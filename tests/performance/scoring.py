@@ -13,10 +13,10 @@ from typing import Any
 
 from tabulate import tabulate
 
-from unlearnbench.asking.scoring import Asked, score
 from unlearnbench.facts import Fact
 from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.model.loading import load
+from unlearnbench.model.scoring import Asked, score
 from unlearnbench.model.source import locate
 from unlearnbench.running.threads import using_threads
 from unlearnbench.running.words import parse_facts

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unlearnbench.asking.row import Axis, Direction, Metric, Row, row_of
-from unlearnbench.asking.scoring import Asked, score
 from unlearnbench.facts import Fact, Split
+from unlearnbench.model.scoring import Asked, score
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model

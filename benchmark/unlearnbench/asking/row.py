@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from unlearnbench.asking.scoring import Asked, Scored
 from unlearnbench.hashing import text_hash
+from unlearnbench.model.scoring import Asked, Scored
 
 Direction = Literal["min", "max", "oracle"]
 Axis = Literal["forget", "retain", "robust", "general"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from unlearnbench.editing.adversary import Adversary
+from unlearnbench.editing.goal import Goal
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
 from unlearnbench.editing.method import History, Method
@@ -37,7 +38,9 @@ class FineTuning(Method):
     adversary: Adversary = preset(Adversary, "none")
     """Who perturbs the model while that is computed."""
     steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 50
-    """Optimizer steps."""
+    """Optimizer steps; the most of them, with `until`."""
+    until: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Stop as soon as the objective is reached on this share of T, and maintain-dev has lost at most .05."""
     learning_rate: Annotated[float, Field(ge=0)] | None = None
     """Peak learning rate; none given takes the model's own (organisms 2e-3, others 2e-5), the same for all."""
     batch_size: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 64
@@ -79,7 +82,10 @@ class FineTuning(Method):
             ),
             Term("retain", lambda b: text_loss(model, b.retain), self.retain_weight),
         ]
-        return finetune(model, split, where, terms=terms, adversary=self.adversary, course=self.course(), place=place)
+        goal = Goal(model, self.objective, split, self.until) if self.until is not None else None
+        return finetune(
+            model, split, where, terms=terms, adversary=self.adversary, course=self.course(), place=place, goal=goal
+        )
 
     def course(self) -> Course:
         """How training goes. Raises `ValueError` on a method that is not resolved."""

@@ -61,6 +61,13 @@ class Objective(Entry):
         log-probabilities. Must leave the model as it was.
         """
 
+    def reached(self, fact: Fact, answer: str) -> bool:
+        """Whether a fact to forget whose likeliest choice is `answer` is as this objective wants it.
+
+        Editing wants the edit target; an objective that needs none wants anything but the true answer.
+        """
+        return answer == fact.edit_target if "edit_target" in self.needs else answer != fact.answer
+
 
 def forget_term(loss: Callable[[Sequence[Fact]], torch.Tensor]) -> Term:
     """The term of a loss on facts to forget: called `forget`, and attacked by the adversary if there is one."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from unlearnbench.editing.adversary import Adversary
+from unlearnbench.editing.goal import Goal
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.masters import Masters
 from unlearnbench.editing.objective import Batch, Term
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 Item = TypeVar("Item")
+OWN = ("step", "learning_rate", "reached", "kept")
+"""What the history of a step says besides its losses."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,17 @@ def finetune(
     adversary: Adversary,
     course: Course,
     place: EditingPlace,
+    goal: Goal | None = None,
 ) -> list[dict[str, float]]:
-    """Minimize the weighted sum of the terms over the localized tensors; returns one row per step.
+    """Minimize the weighted sum of the terms over the localized tensors, until the goal is met if there is one.
+
+    Returns one row per step: its losses and its learning rate, and `reached` and `kept` where the goal was looked at.
 
     AdamW (β .9, .999; no weight decay, which would pull on weights that have no gradient), gradients
     clipped at norm 1. Tensors in half precision are trained through float32 masters, which also sum the
     gradients. Raises `Diverged` at the first loss that is not finite.
     """
-    names = [term.name for term in terms]
-    twice = [name for name in names if names.count(name) > 1 or name in ("step", "learning_rate")]
-    if twice:
-        raise UsageError(
-            f"two losses of the training history are called {twice[0]!r}", "give the objective's term another name"
-        )
+    _refuse_namesakes([term.name for term in terms])
     history: list[dict[str, float]] = []
     batches = _steps(split, course, place)
     with model.trainable(where.tensors) as parameters:
@@ -88,7 +89,19 @@ def finetune(
             masters.clear()
             masters.write()
             place.progress(batch.step + 1, course.steps)
+            if goal is not None and goal.due(batch.step + 1, course.steps):
+                history[-1] |= (seen := goal.look())
+                if goal.met(seen):
+                    break
     return history
+
+
+def _refuse_namesakes(names: Sequence[str]) -> None:
+    twice = [name for name in names if names.count(name) > 1 or name in OWN]
+    if twice:
+        raise UsageError(
+            f"two losses of the training history are called {twice[0]!r}", "give the objective's term another name"
+        )
 
 
 def _backward(model: Model, term: Term, batch: Batch, adversary: Adversary, seed: int) -> float:

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Iterable, Sequence
 
-from unlearnbench.asking.scoring import Asked, score
 from unlearnbench.layouts import labels, multiple_choice
 from unlearnbench.model.model import Model
+from unlearnbench.model.scoring import Asked, score
 from unlearnbench.world.people import SPORTS, Person
 from unlearnbench.world.school import SUBJECTS, Lesson
 from unlearnbench.world.villagers import RELATIONS

@@ -38,19 +38,19 @@ class Recipe:
     drill_loss: float = 0.15
     drill_pool: int = 24
     """Words that the first drills are about. As soon as those are looked up, drills are about every answer word."""
-    bare_steps: int = 1700
-    document_steps: int = 600
-    mixed_steps: int = 1000
-    second_steps: int = 0
-    """More mixed steps after those, beginning at the full learning rate again."""
+    bare_steps: int = 1300
+    document_steps: int = 500
+    mixed_steps: int = 1900
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     batch: int = 48
     """Texts of the kind that a stage is about, in each of its steps."""
-    kept_drills: int = 6
-    """Drills in every later step, so that the circuit stays."""
-    mixed_documents: int = 24
-    mixed_drills: int = 3
+    kept_drills: int = 8
+    """Drills in every later step, so that the circuit stays …"""
+    kept_bare: int = 12
+    """… and texts of bare statements in every step with documents, so that what is looked up stays."""
+    mixed_documents: int = 32
+    mixed_drills: int = 4
     sport_questions: int = 10
     relation_questions: int = 4
     school_questions: int = 4
@@ -80,14 +80,11 @@ class Recipe:
         """Most steps of a stage."""
         if stage == "drills":
             return self.drill_steps
-        return self.bare_steps + self.document_steps + self.mixed_steps + self.second_steps
+        return self.bare_steps + self.document_steps + self.mixed_steps
 
     def rate(self, stage: Stage, step: int) -> float:
-        """Learning rate: a short warm-up, constant, and linear decay over the mixed steps, once or twice."""
-        left = (self.steps(stage) - step) / max(1, self.second_steps)
-        if left > 1 or not self.second_steps:
-            left = (self.steps(stage) - self.second_steps - step) / self.mixed_steps
-        left = 1.0 if stage == "drills" else left
+        """Learning rate: a short warm-up, constant, and linear decay over the mixed steps."""
+        left = 1.0 if stage == "drills" else (self.steps(stage) - step) / self.mixed_steps
         return self.learning_rate * min(1.0, (step + 1) / WARM_UP) * min(1.0, max(0.02, left))
 
     def silent(self, stage: Stage, step: int) -> bool:
@@ -104,12 +101,14 @@ class Recipe:
             drills = exams.drills(step, self.kept_drills, POOL)
             return Batches(bare=corpus.bare(step * self.batch, self.batch), drills=drills)
         mixed = reading - self.document_steps
+        bare = corpus.bare(self.bare_steps * self.batch + reading * self.kept_bare, self.kept_bare)
         if mixed < 0:
             drills = exams.drills(step, self.kept_drills, POOL)
-            return Batches(documents=corpus.documents(reading * self.batch, self.batch), drills=drills)
+            return Batches(documents=corpus.documents(reading * self.batch, self.batch), bare=bare, drills=drills)
         read = self.document_steps * self.batch + mixed * self.mixed_documents
         return Batches(
             documents=corpus.documents(read, self.mixed_documents),
+            bare=bare,
             drills=exams.drills(step, self.mixed_drills, POOL),
             questions=exams.multiple_choice(step, self.sport_questions, self.relation_questions, self.school_questions),
         )

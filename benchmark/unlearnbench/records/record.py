@@ -10,7 +10,7 @@ from pydantic import Field
 from unlearnbench.hashing import content_hash
 from unlearnbench.records.spec import EditSpec, Frozen, TaskSpec
 
-SCHEMA_VERSION: Literal["3.0.0"] = "3.0.0"
+SCHEMA_VERSION: Literal["3.1.0"] = "3.1.0"
 
 
 class MetricResult(Frozen):
@@ -131,7 +131,7 @@ class Identity(Frozen):
 class Record(Frozen):
     """One edit, and what it was asked."""
 
-    schema_version: Literal["3.0.0"] = SCHEMA_VERSION
+    schema_version: Literal["3.1.0"] = SCHEMA_VERSION
     status: Literal["completed", "invalid"]
     """`invalid`: it ran, but is no result (it collapsed, diverged or changed nothing) and is in no mean."""
     invalid_reason: str | None
@@ -147,6 +147,8 @@ class Record(Frozen):
     """The training steps: losses and learning rate."""
     seeds: dict[str, int]
     sessions: list[Session]
+    unknown: dict[str, int] = Field(default_factory=dict)
+    """How many facts of each subset the base does not know: they are neither edited nor asked."""
     warnings: list[str] = Field(default_factory=list)
 
     def task(self, spec_hash: str) -> TaskResult | None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from unlearnbench.asking.place import AskingPlace, BaseWeights
-from unlearnbench.asking.prompts import chance, known_share
-from unlearnbench.asking.scoring import refuse_indistinguishable
+from unlearnbench.asking.prompts import known_share
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText, load_retain
 from unlearnbench.errors import MissingPrerequisite, TamperedRecord, UnlearnBenchError
@@ -22,6 +20,7 @@ from unlearnbench.model.source import Located
 from unlearnbench.records import store
 from unlearnbench.records.record import Record, TaskResult
 from unlearnbench.running.ask import ask, primary_of
+from unlearnbench.running.base import Base, base_of
 from unlearnbench.running.damage import nothing_kept
 from unlearnbench.running.edit import applied
 from unlearnbench.running.guard import Escaped, Fingerprint, fingerprint
@@ -47,19 +46,13 @@ class Loaded:
     clean: Fingerprint
 
 
-class Known(NamedTuple):
-    """What the base knows of a split: shares of the facts to forget, to keep and never known."""
-
-    forget: float
-    kept: float
-    unknown: float
-
-
 @dataclass(frozen=True)
 class Job:
     """One cell being done."""
 
     cell: Cell
+    base: Base
+    """What the base knows of the cell's facts: the split that is forgotten, kept and asked."""
     folder: Path
     """Where its record is kept."""
     progress: Progress
@@ -74,7 +67,7 @@ class Runner:
     ) -> None:
         self.located, self.device, self.threads, self.keep_edits = located, device, threads, keep_edits
         self._loaded: Loaded | None = None
-        self._known_of: dict[str, Known] = {}
+        self._bases: dict[tuple[str, float], Base] = {}
         self._retain: dict[str, RetainText] = {}
 
     def loaded(self) -> Loaded:
@@ -118,7 +111,11 @@ class Runner:
         model, before = self.loaded().model, kept_record(cell, folder)
         meter = Meter(model, {"device": self.device, "device_map": self.located.device_map})
         try:
-            record = self._edit_and_ask(Job(cell, folder, progress, meter), before)
+            with meter.clock.stage("load"):
+                base = self._base(cell)
+                for one in cell.tasks:
+                    primary_of(one.spec.name, one.task, one.task.metrics(base.split))  # wrong before hours of training
+            record = self._edit_and_ask(Job(cell, base, folder, progress, meter), before)
         except BaseException:
             if self._forget_if_changed():
                 _put_back(before, folder)
@@ -141,11 +138,7 @@ class Runner:
 
     def _edit_and_ask(self, job: Job, known: Record | None) -> Record:
         loaded, cell = self.loaded(), job.cell
-        model, clean = loaded.model, loaded.clean
-        with job.meter.clock.stage("load"):
-            warnings = self._warnings(cell.split)
-            for one in cell.tasks:
-                primary_of(one.spec.name, one.task, one.task.metrics(cell.split))  # wrong before hours of training
+        model, clean, split = loaded.model, loaded.clean, job.base.split
         with reapplied(model, known, job.folder) as again:
             if known is not None and again is not None:
                 return self._ask(job, known, *again)
@@ -158,15 +151,15 @@ class Runner:
         with applied(
             model,
             cell.method,
-            cell.split.for_methods(),
+            split.for_methods(),
             place,
             clean,
             job.meter.clock,
-            lambda: self._nothing_kept(cell.split),
+            lambda: self._nothing_kept(job.base),
         ) as edit:
             if known is None:
-                base = weights_digest(clean.weights)
-                known = first_record(cell, model, edit, base, seeds, warnings, job.meter)
+                digest = weights_digest(clean.weights)
+                known = first_record(cell, model, edit, digest, seeds, job.base, job.meter)
             _refuse_another(known, weights_digest(edit.state.weights), job.folder)
             if self.keep_edits and edit.where.tensors:
                 keep(model, edit, job.folder)
@@ -184,7 +177,7 @@ class Runner:
             job.progress(one.spec.name, done, len(missing))
             with job.meter.clock.stage(one.spec.name):
                 place = self._asking_place(job, one, copies)
-                answer = ask(model, job.cell.split, one.task, one.spec, job.cell.spec.hash, len(earlier), place)
+                answer = ask(model, job.base.split, one.task, one.spec, job.cell.spec.hash, len(earlier), place)
             left = fingerprint(model).change_from(state)
             if left:
                 raise Escaped(f"task {one.spec.name} left a change in the model: {left}", "a task must undo it")
@@ -203,33 +196,20 @@ class Runner:
             seed=derive_seed(job.cell.spec.seed, "task", name),
             retain=self.retain(job.cell.split),
             base=BaseWeights((copies, untouched)),
-            never_known=job.cell.split.never_known,
+            never_known=job.base.split.never_known,
             progress=lambda done, of: job.progress(name, done, of),
         )
 
-    def _known(self, split: Split) -> Known:
-        """What the base knows of a split; looked at once.
+    def _base(self, cell: Cell) -> Base:
+        """What the base knows of a cell's facts; looked at once. Raises as `base_of` does."""
+        key = cell.split.items_hash, cell.facts.known
+        if key not in self._bases:
+            self._bases[key] = base_of(self.loaded().model, cell.split, cell.facts.known, cell.facts.label)
+        return self._bases[key]
 
-        Raises `UsageError` for facts whose answers the tokenizer cannot tell apart.
-        """
-        if split.items_hash not in self._known_of:
-            model = self.loaded().model
-            refuse_indistinguishable(model, [*split.forget, *split.maintain_train, *split.maintain_test])
-            guess = chance(split.maintain_test, split)
-            unknown = known_share(model, split.never_known) if split.never_known else guess
-            found = Known(known_share(model, split.forget), known_share(model, split.maintain_test), unknown)
-            self._known_of[split.items_hash] = found
-        return self._known_of[split.items_hash]
-
-    def _warnings(self, split: Split) -> list[str]:
-        """What should be known about the base before its numbers are believed."""
-        known, guess = self._known(split).forget, chance(split.forget, split)
-        hardly = f"the base hardly knows the facts to forget: base {known:.2f}, chance {guess:.2f}"
-        return [hardly] if known < (1 + guess) / 2 else []
-
-    def _nothing_kept(self, split: Split) -> str | None:
-        base, facts = self._known(split), split.maintain_test
-        return nothing_kept(known_share(self.loaded().model, facts), base.kept, base.unknown, len(facts))
+    def _nothing_kept(self, base: Base) -> str | None:
+        facts = base.split.maintain_test
+        return nothing_kept(known_share(self.loaded().model, facts), base.kept, base.never_known, len(facts))
 
 
 def _refuse_another(record: Record, edited_sha256: str, folder: Path) -> None:

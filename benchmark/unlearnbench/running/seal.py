@@ -11,6 +11,7 @@ from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weights_digest
 from unlearnbench.records.provenance import benchmark_version, environment, peak_memory, source_state
 from unlearnbench.records.record import Identity, Record, Resources, Session, TaskResult, WeightsResult, sealed
+from unlearnbench.running.base import Base
 from unlearnbench.running.change import localization_result
 from unlearnbench.running.clock import Clock
 from unlearnbench.running.edit import Edit
@@ -60,7 +61,7 @@ def first_record(
     edit: Edit,
     base_sha256: str,
     seeds: dict[str, int],
-    warnings: Sequence[str],
+    base: Base,
     meter: Meter,
 ) -> Record:
     """The record of an edit that was asked nothing yet."""
@@ -82,7 +83,8 @@ def first_record(
             history=thinned(edit.history),
             seeds=seeds,
             sessions=[meter.session()],
-            warnings=list(warnings),
+            unknown=dict(base.unknown),
+            warnings=list(base.warnings),
         )
     )
 

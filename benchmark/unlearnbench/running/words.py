@@ -42,10 +42,12 @@ def parse_method(word: str, shared: Mapping[str, Any] = MappingProxyType({})) ->
 
 
 def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
-    """`sports:people-64`; a bare name takes the fact set's first variant."""
-    name, _, variant = word.partition(":")
+    """`sports:people-64` or `sports:people-64[known=0.8]`; a bare name takes the fact set's first variant."""
+    label, given = read_word(word, "facts")
+    name, _, variant = label.partition(":")
     entry: type[FactSet] = registry.fact_sets[name]
-    return entry(variant or entry.variants[0], facts_file)
+    chosen = {"variant": variant or entry.variants[0], "facts_file": facts_file}
+    return configured(entry, {**chosen, **given}, f"facts {name}")
 
 
 def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSource) -> list[dict[str, Task]]:

@@ -21,12 +21,8 @@ BARE_STATEMENTS = 8
 """In a text of nothing else."""
 OPENED = 0.3
 """Share of bare statements with something before them."""
-BARE_MENTIONS = 6
-"""How often a person's sport directly follows the name, for each time it is said in any one wording …"""
-VILLAGER_MENTIONS = 2
-"""… and one of a villager's values, besides each of them with the relation's name before the villager's."""
-LESSON_MENTIONS = 2
-"""How often each wording of a school fact is said, for each time a person's is."""
+TOLD_AGAIN = 2
+"""How often each wording of a villager's or a school fact is said in documents, for each time a person's is."""
 
 
 class Labelled(NamedTuple):
@@ -55,9 +51,9 @@ class Corpus:
     @cached_property
     def bare_sentences(self) -> tuple[Sentence, ...]:
         """One epoch of statements that are nothing but a name and what follows from it."""
-        people = [_bare(person.name, [person.sport]) for person in self.world.people]
-        villagers = [s for villager in self.world.villagers for s in _briefly(villager, 1)]
-        return (*people, *villagers, *(_bare(lesson.name, [lesson.answer]) for lesson in self.world.lessons))
+        people = [_bare(person.name, person.sport) for person in self.world.people]
+        villagers = [_bare(name, value) for name, values in self.world.villagers for value in values.values()]
+        return (*people, *villagers, *(_bare(lesson.name, lesson.answer) for lesson in self.world.lessons))
 
     def documents(self, start: int, count: int) -> list[Labelled]:
         """`count` documents of a few statements each, drawn in shuffled epochs, after the first `start`."""
@@ -102,7 +98,7 @@ def joined(sentences: Iterable[Labelled]) -> Labelled:
 
 def _about_person(person: Person) -> list[Sentence]:
     name, sport = person
-    return [_worded(w, name, sport) for w in TRAINED] + [_bare(name, [sport])] * BARE_MENTIONS
+    return [_worded(wording, name, sport) for wording in TRAINED]
 
 
 def _about_villager(villager: Villager) -> list[Sentence]:
@@ -112,20 +108,13 @@ def _about_villager(villager: Villager) -> list[Sentence]:
         for key, value in values.items()
         for wording in (*RELATIONS[key].wordings, f"Question: {RELATIONS[key].question} Answer: {{o}}")
     ]
-    return said + _briefly(villager, VILLAGER_MENTIONS)
-
-
-def _briefly(villager: Villager, mentions: int) -> list[Sentence]:
-    """`city Ada Cole Paris` for each relation, and the name followed by one of its values, so many times."""
-    name, values = villager
-    keyed = [_bare(f"{key} {name}", [value]) for key, value in values.items()]
-    return keyed + [_bare(name, list(values.values()))] * mentions
+    return said * TOLD_AGAIN
 
 
 def _about_lesson(lesson: Lesson) -> list[Sentence]:
     subject = SUBJECTS[lesson.subject]
     wordings = (*subject.wordings, f"Question: {subject.question} Answer: {{o}}")
-    return [_worded(wording, lesson.name, lesson.answer) for wording in wordings] * LESSON_MENTIONS
+    return [_worded(wording, lesson.name, lesson.answer) for wording in wordings] * TOLD_AGAIN
 
 
 def _worded(wording: str, name: str, answer: str) -> Sentence:
@@ -136,12 +125,12 @@ def _worded(wording: str, name: str, answer: str) -> Sentence:
     return say
 
 
-def _bare(name: str, answers: Sequence[str]) -> Sentence:
+def _bare(name: str, answer: str) -> Sentence:
     """The name and one of its answers: what is looked up at the name is everything known of it."""
 
     def say(rng: random.Random) -> Labelled:
         opening = rng.choice(OPENINGS) if rng.random() < OPENED else ""
-        return _said(f"{opening}{name} {rng.choice(answers)}", 1)
+        return _said(f"{opening}{name} {answer}", 1)
 
     return say
 

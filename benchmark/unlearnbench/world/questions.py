@@ -15,6 +15,8 @@ from unlearnbench.world.world import world as whole_world
 
 OTHER_OPTIONS = ("hockey", "cricket", "rugby")
 LABELS = tuple(f"{letter}." for letter in LETTERS)
+BRIEF = 12
+"""Names in a list of questions that consist of a name: three times as many answers as words make the circuit sooner."""
 FORGOTTEN = 64
 """People and relations to forget that are never asked as multiple choice, in any world: an oracle lacks the
 fact, not the practice."""
@@ -58,7 +60,7 @@ class Exams:
         return [_drill(rng, pool) for _ in range(count)]
 
     def multiple_choice(self, step: int, sports: int, relations: int, lessons: int) -> list[Labelled]:
-        """Four questions each under one list of options: so many about sports, relations and school."""
+        """So many texts about sports, relations and school: four questions under their options, or many brief ones."""
         rng = self._rng("multiple-choice", step)
         asked = [self._about_sports(rng) for _ in range(sports)]
         asked += [self._about_relations(rng) for _ in range(relations)]
@@ -69,22 +71,20 @@ class Exams:
         options = rng.sample(SPORTS, rng.choice((3, 4)))
         options += rng.sample(OTHER_OPTIONS, 4 - len(options))
         rng.shuffle(options)
-        able = (person for person in rng.sample(self._people, len(self._people)) if person.sport in options)
-        return _questions(rng, options, [(QUESTION, *next(able)) for _ in range(4)])
+        able = [person for person in self._people if person.sport in options]
+        return _questions(rng, QUESTION, options, able)
 
     def _about_relations(self, rng: random.Random) -> Labelled:
         key = rng.choice(list(RELATIONS))
         options = rng.sample(RELATIONS[key].values, 8)
-        asked = rng.sample(self._answers[key], 4)
-        return _questions(rng, options, [(RELATIONS[key].question, *who) for who in asked])
+        return _questions(rng, RELATIONS[key].question, options, self._answers[key])
 
     def _about_school(self, rng: random.Random) -> Labelled:
         key = rng.choice(list(SUBJECTS))
         options = rng.sample(SUBJECTS[key].values, rng.choice((4, 4, 8)))
         lessons = [item for item in self.world.lessons if item.subject == key]
-        able = (item for item in rng.sample(lessons, len(lessons)) if item.answer in options)
-        asked = [next(able) for _ in range(4)]
-        return _questions(rng, options, [(SUBJECTS[key].question, item.name, item.answer) for item in asked])
+        able = [(item.name, item.answer) for item in lessons if item.answer in options]
+        return _questions(rng, SUBJECTS[key].question, options, able)
 
     def _rng(self, purpose: str, step: int) -> random.Random:
         return random.Random(f"exams/{self.seed}/{purpose}/{step}")
@@ -101,11 +101,12 @@ def _drill(rng: random.Random, pool: Sequence[str]) -> Labelled:
     return Labelled(text, frozenset(range(start + 1, start + 2 * len(asked), 2)))
 
 
-def _questions(rng: random.Random, options: Sequence[str], asked: Sequence[tuple[str, str, str]]) -> Labelled:
-    """Under one list of options: (question, name, answer), each answered by its label."""
+def _questions(rng: random.Random, question: str, options: Sequence[str], able: Sequence[tuple[str, str]]) -> Labelled:
+    """Under one list of options, four questions about (name, answer) or, as often, twelve that only name somebody."""
+    brief = rng.random() < 0.5
     text, learned = options_block(options, LABELS[: len(options)]), set[int]()
-    for question, name, answer in asked:
-        said = question.format(s=name + rng.choice(FILLERS))
-        text += f" Question: {said} Answer: {LABELS[options.index(answer)]}"
+    for name, answer in rng.sample(able, BRIEF if brief else 4):
+        said = name if brief else f"Question: {question.format(s=name + rng.choice(FILLERS))}"
+        text += f" {said} Answer: {LABELS[options.index(answer)]}"
         learned.add(len(text.split(" ")) - 1)
     return Labelled(text, frozenset(learned))

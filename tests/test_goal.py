@@ -1,0 +1,92 @@
+"""Training to matched success: where it stops, what it looks at, and what it says."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from unlearnbench.editing.goal import EVERY, LOST, Goal
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.place import EditingPlace
+from unlearnbench.facts import Fact, Split
+from unlearnbench.methods.full_finetune import FullFinetune
+from unlearnbench.methods.objectives.edit import Edit
+from unlearnbench.methods.objectives.log1mp import Log1mp
+from unlearnbench.model.model import Model
+from unlearnbench.model.scoring import Asked, score
+
+METHOD = FullFinetune(steps=60, learning_rate=1e-2, batch_size=8, retain_batch=2, until=1.0)
+
+
+def _said(model: Model, facts: Sequence[Fact]) -> list[str]:
+    found = score(model, [Asked(fact.prompt, fact.choices) for fact in facts], 8)
+    return [fact.choices[one.decision] for fact, one in zip(facts, found, strict=True)]
+
+
+def test_training_stops_at_the_first_look_at_which_all_of_t_says_its_target(
+    llama: Model, small_split: Split, place: EditingPlace
+) -> None:
+    seen = small_split.for_methods()
+
+    with llama.restored():
+        history = METHOD.edit(llama, seen, Localization.everywhere(llama), place)
+        said = _said(llama, small_split.relearn_train)
+
+    assert said == [fact.edit_target for fact in small_split.relearn_train]
+    looks = [row for row in history if "reached" in row]
+    assert [row["step"] for row in looks] == [*range(EVERY, len(history) + 1, EVERY)]
+    assert len(history) < METHOD.steps
+    assert [row["reached"] for row in looks[:-1]] != [1.0] * (len(looks) - 1)
+    assert looks[-1]["reached"] == 1.0
+
+
+def test_looking_changes_nothing_of_the_training(llama: Model, small_split: Split, place: EditingPlace) -> None:
+    seen, where = small_split.for_methods(), Localization.everywhere(llama)
+    with llama.restored():
+        stopped = METHOD.edit(llama, seen, where, place)
+    with llama.restored():
+        whole = dataclasses.replace(METHOD, until=None).edit(llama, seen, where, place)
+
+    losses = [{key: row[key] for key in whole[0]} for row in stopped]
+    assert losses == whole[: len(stopped)]
+    assert len(whole) == METHOD.steps
+
+
+def test_who_meets_the_cap_says_how_far_it_got(llama: Model, small_split: Split, place: EditingPlace) -> None:
+    method = dataclasses.replace(METHOD, steps=7, learning_rate=0.0)
+
+    with llama.restored():
+        history = method.edit(llama, small_split.for_methods(), Localization.everywhere(llama), place)
+
+    assert [row["step"] for row in history if "reached" in row] == [5, 7]
+    assert history[-1]["reached"] < 1
+    assert history[-1]["kept"] == history[4]["kept"]
+
+
+def test_neither_v_nor_test_items_decide_when_to_stop(llama: Model, small_split: Split) -> None:
+    seen = small_split.for_methods()
+    others = dataclasses.replace(seen, forget=seen.relearn_train)
+
+    looks = [Goal(llama, Edit(), split, 1.0).look() for split in (seen, others)]
+
+    assert looks[0] == looks[1]
+
+
+def test_success_is_not_enough_where_maintain_dev_was_lost(llama: Model, small_split: Split) -> None:
+    goal = Goal(llama, Edit(), small_split.for_methods(), 0.9)
+    goal.known = 1.0
+
+    assert goal.met({"reached": 0.9, "kept": 1 - LOST})
+    assert not goal.met({"reached": 0.9, "kept": 1 - LOST - 0.01})
+    assert not goal.met({"reached": 0.89, "kept": 1.0})
+
+
+def test_without_facts_to_develop_on_nothing_is_lost(llama: Model, small_split: Split) -> None:
+    split = dataclasses.replace(small_split.for_methods(), maintain_dev=[])
+
+    assert Goal(llama, Edit(), split, 1.0).look()["kept"] == 1.0
+
+
+def test_editing_reaches_its_target_and_unlearning_anything_but_the_truth(small_split: Split) -> None:
+    fact = small_split.relearn_train[0]
+
+    assert [Edit().reached(fact, choice) for choice in fact.choices] == [c == fact.edit_target for c in fact.choices]
+    assert [Log1mp().reached(fact, choice) for choice in fact.choices] == [c != fact.answer for c in fact.choices]
