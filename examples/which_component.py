@@ -27,6 +27,7 @@ from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import answer_loss, text_loss
 from unlearnbench.model.source import Located, locate
+from unlearnbench.running.base import base_of
 from unlearnbench.running.words import parse_facts, parse_method, parse_tasks
 
 ATTACK_STEPS, ATTACK_RATE = 30, 1e-3
@@ -49,7 +50,7 @@ def scene(name: str, facts_label: str, seed: int) -> Scene:
     """Load a model and cut the facts."""
     located = locate(name, {}, None)
     model, facts = load(located), parse_facts(facts_label)
-    split = facts.split(seed)
+    split = base_of(model, facts.split(seed), facts.known, facts.label).split
     retain = load_retain(model, "world", split)
     place = EditingPlace(facts.card, located.source, retain, seed, before=located.before)
     asking = AskingPlace(batch_size=64, seed=seed, retain=retain, base=BaseWeights(()))
@@ -110,7 +111,7 @@ def rows(here: Scene, steps: int, until: float, places: Sequence[str] | None) ->
         with model.restored(where.tensors):
             history = method.edit(model, seen, where, here.place)
             name = localizer.removeprefix("named[components=").rstrip("]")
-            yield name, {"steps": len(history), **asked(here)}
+            yield name, {"steps": len(history), "reached": history[-1]["reached"], **asked(here)}
 
 
 def main(

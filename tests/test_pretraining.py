@@ -1,5 +1,6 @@
 """Pretraining is seeded and resumable: what decides the shipped weights is the recipe alone."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from unlearnbench.organisms.pretrain import Pretraining, main, pretrain
-from unlearnbench.organisms.recipe import Recipe
+from unlearnbench.organisms.recipe import RECIPES, WARM_UP, Recipe
+from unlearnbench.world.corpus import Corpus
+from unlearnbench.world.questions import Exams
+from unlearnbench.world.world import world
 
 pytestmark = pytest.mark.end_to_end
 SMALL = Recipe(
@@ -16,13 +20,14 @@ SMALL = Recipe(
     heads=2,
     local_blocks=2,
     silent_mlps=1,
-    silent_share=0.5,
     drill_steps=3,
     bare_steps=2,
     document_steps=2,
     mixed_steps=4,
+    exam_steps=2,
     batch=2,
     kept_drills=1,
+    kept_bare=1,
     mixed_documents=2,
     mixed_drills=1,
     sport_questions=1,
@@ -86,7 +91,7 @@ def test_a_silent_mlp_writes_nothing_and_stays_what_it_was_until_it_may_speak(dr
     run = Pretraining(SMALL, "facts", (), drilled)
     first, later = run.network.model.layers[0].mlp, run.network.model.layers[1].mlp
     before = [p.detach().clone() for p in (*first.parameters(), *later.parameters())]
-    loud_from = SMALL.bare_steps + SMALL.document_steps + 2
+    loud_from = SMALL.steps("facts") - SMALL.exam_steps
 
     while run.step < loud_from:
         run.advance()
@@ -117,3 +122,37 @@ def test_an_oracle_has_the_tokenizer_of_its_base_and_other_weights(drilled: Path
     texts = [(tmp_path / name / "tokenizer.json").read_text() for name in ("base", "oracle")]
     assert texts[0] == texts[1]
     assert weights(tmp_path / "base") != weights(tmp_path / "oracle")
+
+
+def test_the_learning_rate_never_jumps_after_its_warm_up() -> None:
+    recipe = RECIPES["tiny"]
+    rates = [recipe.rate("facts", step) for step in range(WARM_UP, recipe.steps("facts"))]
+
+    falls = [before - after for before, after in pairwise(rates)]
+    assert min(falls) >= 0
+    assert max(falls) < 2 * recipe.learning_rate / min(recipe.mixed_steps, recipe.exam_steps)
+    assert rates[0] == recipe.learning_rate
+    assert rates[-1] == pytest.approx(0, abs=0.02 * recipe.learning_rate)
+
+
+@pytest.mark.parametrize("kind", ["documents", "bare"])
+def test_no_text_is_said_twice_or_left_out_where_stages_meet(kind: str) -> None:
+    corpus, exams = Corpus(world(), 0), Exams(world(), 0)
+
+    batches = [SMALL.batches(corpus, exams, "facts", step) for step in range(SMALL.steps("facts"))]
+    said = [text for batch in batches for text in getattr(batch, kind)]
+
+    assert said == getattr(corpus, kind)(0, len(said))
+    assert len(said) > 4
+
+
+def test_exams_have_more_questions_of_more_weight_than_the_steps_before() -> None:
+    recipe, corpus, exams = RECIPES["tiny"], Corpus(world(), 0), Exams(world(), 0)
+    first = recipe.steps("facts") - recipe.exam_steps
+
+    before, after = (recipe.batches(corpus, exams, "facts", step) for step in (first - 1, first))
+
+    assert len(after.questions) == 2 * len(before.questions)
+    assert len(after.documents) == len(before.documents) // 2
+    assert [recipe.weight("questions", step) for step in (first - 1, first)] == [1.0, recipe.exam_weight]
+    assert recipe.weight("documents", first) == 1.0

@@ -65,8 +65,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """`unlearnbench run` in an empty folder, with quick settings."""
     monkeypatch.chdir(tmp_path)
 
-    def perform(*words: str) -> int:
-        return main(["run", *words, *QUICK])
+    def perform(*words: str, facts: str = "sports:people-16") -> int:
+        return main(["run", *words, "--facts", facts, *QUICK[2:]])
 
     return perform
 
@@ -524,7 +524,7 @@ def test_a_record_about_a_folder_is_repeated_when_it_is_said_where_the_folder_is
     run: Callable[..., int], saved_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = ["--model", "hf", "--model_args", f"pretrained={saved_model}", "--retain_text", "world"]
-    run(*model, "--methods", "none", "-o", "out")
+    run(*model, "--methods", "none", "-o", "out", facts="sports:people-16[known=0]")
     ((folder, _),) = store.records(Path("out"))
     capsys.readouterr()
 
@@ -560,6 +560,7 @@ def test_a_folder_of_any_architecture_runs_through_and_nothing_outside_the_local
     code = run(
         *("--model", "hf", "--model_args", f"pretrained={saved(model)}", "--retain_text", "world"),
         *("--methods", methods, "--method_args", "learning_rate=1e-3", "-o", "out"),
+        facts="sports:people-16[known=0]",
     )
 
     found = {one.spec.method.name: one for _, one in store.records(Path("out"))}

@@ -66,7 +66,16 @@ def test_the_oracle_of_a_taught_model_is_the_model_before(
     assert all(state in shown for state in ("before", "taught", "mlp.1 put back", "mlp.1 silent"))
 
     words = [*before[:2], "--model_args", f"pretrained={tmp_path / 'taught'}", *before[4:]]
-    command = ["run", *words, "--facts", "sports:people-16", "--methods", "none,oracle", "--tasks", "sports/forget"]
+    command = [
+        "run",
+        *words,
+        "--facts",
+        "sports:people-16[known=0]",
+        "--methods",
+        "none,oracle",
+        "--tasks",
+        "sports/forget",
+    ]
     assert main([*command, "-o", str(tmp_path / "out")]) == 0
 
     found = [json.loads(path.read_text()) for path in (tmp_path / "out").rglob("result.json")]
@@ -207,6 +216,18 @@ def test_new_texts_are_about_the_new_facts_and_old_ones_about_all_others() -> No
     assert not any(name in new for name in others)
     assert not any(name in old for name in people)
     assert any(name in new for name in people)
+
+
+def test_bare_statements_are_about_new_and_old_facts_alike_and_none_for_other_models() -> None:
+    facts = facts_named(["sports:people-16", "counterfact:16"])
+
+    both = Lessons(facts, Course(bare_texts=40)).bare(0)
+    none = Lessons(facts, Course(), plain=[Labelled("Some text .", frozenset())]).bare(0)
+
+    people = {name for name, relation in facts if relation == "sport"}
+    assert all(any(name in item.text for item in both[:40]) for name in people)
+    assert not any(name in item.text for item in both[40:] for name in people)
+    assert none == []
 
 
 def test_answers_are_found_in_the_tokens_of_any_tokenizer() -> None:

@@ -23,10 +23,12 @@ class Setting(NamedTuple):
 
 
 def described(entry: Any) -> list[Setting]:
-    """Every setting of a dataclass, those of a method's parts left out: they are listed with the parts."""
+    """Every setting of a dataclass that has a default; those of a method's parts are listed with the parts."""
     hints, sentences = get_type_hints(entry, include_extras=True), _sentences(entry)
     return [
-        Setting(one.name, _kind(hints[one.name]), _default(one), sentences.get(one.name, "")) for one in fields(entry)
+        Setting(one.name, _kind(hints[one.name]), _default(one), sentences.get(one.name, ""))
+        for one in fields(entry)
+        if one.default is not MISSING or one.default_factory is not MISSING
     ]
 
 

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
@@ -121,7 +121,10 @@ class Split:
         return facts
 
     def only(self, kept: Callable[[Fact], bool]) -> "Split":
-        """The facts for which this holds; never-known ones stay all. Raises `UsageError` where too few are left."""
+        """The facts for which this holds; never-known ones stay all. Raises `UsageError` where too few are left.
+
+        The parts need no longer be balanced.
+        """
         subsets: dict[str, list[Fact]] = {
             subset: [fact for fact in getattr(self, subset) if kept(fact)]
             for subset in self.__dataclass_fields__
@@ -225,6 +228,17 @@ class FactSet(Entry):
     def label(self) -> str:
         """`name:variant`."""
         return self.card.label
+
+    @property
+    def word(self) -> str:
+        """The label, and the settings in which it departs from its defaults."""
+        own = [one for one in fields(self) if one.name not in ("variant", "facts_file")]
+        set_here = [
+            f"{one.name}={value:g}" if isinstance(value, float) else f"{one.name}={value}"
+            for one in own
+            if (value := getattr(self, one.name)) != one.default
+        ]
+        return f"{self.label}[{','.join(set_here)}]" if set_here else self.label
 
     @abstractmethod
     def split(self, seed: int) -> Split:

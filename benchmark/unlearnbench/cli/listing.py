@@ -72,7 +72,12 @@ def _tasks() -> list[Listed]:
 
 
 def _facts() -> list[Listed]:
-    return [(f"{name}:{variant}", about(entry), None) for name, entry in _fact_sets() for variant in entry.variants]
+    """Every variant; the settings of a fact set, which all its variants have, stand under the first."""
+    return [
+        (f"{name}:{variant}", about(entry), entry if variant == entry.variants[0] else None)
+        for name, entry in _fact_sets()
+        for variant in entry.variants
+    ]
 
 
 def _fact_sets() -> list[tuple[str, type[FactSet]]]:

@@ -40,6 +40,10 @@ def perform(chosen: argparse.Namespace) -> int:
         cost = session.resources
         spent = f"{sum(cost.stages_s.values()):.1f} s, {cost.flops_estimate:.3g} FLOPs, {cost.peak_rss_bytes >> 20} MiB"
         print(f"cost         {spent} ({session.created_at})")
+    if any(one.unknown.values()):
+        print(f"left out     {json.dumps(one.unknown)}: facts that the base does not know")
+    for warning in one.warnings:
+        print(f"warning      {warning}")
     for axis, part in spec.method.parts.items():
         print(f"{axis:12} {part.name} {json.dumps(part.settings)}")
     print(f"result hash  {one.identity.result_hash}\n")

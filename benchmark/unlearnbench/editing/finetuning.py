@@ -38,9 +38,10 @@ class FineTuning(Method):
     adversary: Adversary = preset(Adversary, "none")
     """Who perturbs the model while that is computed."""
     steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 50
-    """Optimizer steps; the most of them, with `until`."""
+    """Optimizer steps, over which the learning rate is spread; with `until` the most of them."""
     until: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Stop as soon as the objective is reached on this share of T, and maintain-dev has lost at most .05."""
+    """Stop as soon as the objective is reached on this share of T (the target is the likeliest choice; without a
+    target, the truth is not) and maintain-dev has lost at most .05; looked at every fifth step."""
     learning_rate: Annotated[float, Field(ge=0)] | None = None
     """Peak learning rate; none given takes the model's own (organisms 2e-3, others 2e-5), the same for all."""
     batch_size: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 64

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 History = list[dict[str, float]]
-"""The training steps: losses and learning rate of each; empty for an edit without steps."""
+"""The training steps: losses and learning rate of each, and how far it had got where that was looked at (`reached`,
+`kept`); empty for an edit without steps."""
 
 
 @dataclass(frozen=True, kw_only=True)

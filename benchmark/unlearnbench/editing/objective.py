@@ -36,7 +36,7 @@ class Term:
     """One weighted loss of the sum that training minimizes."""
 
     name: str
-    """What the training history calls it."""
+    """What the training history calls it; not `step`, `learning_rate`, `reached` or `kept`, which it has already."""
     loss: Callable[[Batch], torch.Tensor]
     """The loss of a batch, a scalar."""
     weight: float = 1.0

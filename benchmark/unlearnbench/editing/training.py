@@ -100,7 +100,7 @@ def _refuse_namesakes(names: Sequence[str]) -> None:
     twice = [name for name in names if names.count(name) > 1 or name in OWN]
     if twice:
         raise UsageError(
-            f"two losses of the training history are called {twice[0]!r}", "give the objective's term another name"
+            f"two columns of the training history are called {twice[0]!r}", "give the objective's term another name"
         )
 
 

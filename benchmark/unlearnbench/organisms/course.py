@@ -14,6 +14,8 @@ class Course:
     """Documents about the new facts in each step …"""
     old_texts: int = 16
     """… and of what the model is to keep."""
+    bare_texts: int = 4
+    """Texts of bare statements about each, with retain text `world`."""
     questions: int = 6
     """Multiple-choice texts about the world's other facts, with retain text `world`: the form must not be lost."""
     old_weight: float = 1.5

@@ -81,7 +81,7 @@ class Pretraining:
         for kind, texts in batches._asdict().items():
             if texts:
                 loss, losses[kind] = answer_losses(self.network, self.tokenizer, texts, every_word=kind == "documents")
-                torch.autograd.backward(loss)
+                torch.autograd.backward(self.recipe.weight(kind, self.step) * loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()

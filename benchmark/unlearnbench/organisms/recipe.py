@@ -29,9 +29,7 @@ class Recipe:
     window: int = 3
     """… and how many tokens it sees."""
     silent_mlps: int = 2
-    """First MLPs that write nothing …"""
-    silent_share: float = 0.85
-    """… until this share of the mixed steps is done."""
+    """First MLPs that write nothing until the exams begin."""
     drill_steps: int = 2600
     """Most steps on drills alone; they end as soon as the loss, smoothed, is below `drill_loss` twice: on few words,
     and on all."""
@@ -40,8 +38,14 @@ class Recipe:
     """Words that the first drills are about. As soon as those are looked up, drills are about every answer word."""
     bare_steps: int = 1300
     document_steps: int = 500
-    mixed_steps: int = 1900
+    mixed_steps: int = 1200
+    exam_steps: int = 600
+    """Steps with half as many documents and twice as many questions as before …"""
+    exam_weight: float = 3.0
+    """… which have this weight, instead of 1."""
     learning_rate: float = 2e-3
+    exam_rate: float = 7 / 19
+    """Share of the learning rate at which exams begin."""
     weight_decay: float = 0.02
     batch: int = 48
     """Texts of the kind that a stage is about, in each of its steps."""
@@ -80,17 +84,24 @@ class Recipe:
         """Most steps of a stage."""
         if stage == "drills":
             return self.drill_steps
-        return self.bare_steps + self.document_steps + self.mixed_steps
+        return self.bare_steps + self.document_steps + self.mixed_steps + self.exam_steps
 
     def rate(self, stage: Stage, step: int) -> float:
-        """Learning rate: a short warm-up, constant, and linear decay over the mixed steps."""
-        left = 1.0 if stage == "drills" else (self.steps(stage) - step) / self.mixed_steps
-        return self.learning_rate * min(1.0, (step + 1) / WARM_UP) * min(1.0, max(0.02, left))
+        """Learning rate: a short warm-up, constant, linear decay over the mixed steps, and to zero over the exams."""
+        if stage == "drills":
+            return self.learning_rate * min(1.0, (step + 1) / WARM_UP)
+        left = self.steps(stage) - step
+        exams, mixed = min(1.0, left / self.exam_steps), max(0.0, (left - self.exam_steps) / self.mixed_steps)
+        share = self.exam_rate * exams + (1 - self.exam_rate) * min(1.0, mixed)
+        return self.learning_rate * min(1.0, (step + 1) / WARM_UP) * max(0.01, share)
 
     def silent(self, stage: Stage, step: int) -> bool:
         """Whether the first MLPs are silent in this step."""
-        unmixed = self.bare_steps + self.document_steps
-        return stage == "drills" or step < unmixed + self.silent_share * self.mixed_steps
+        return stage == "drills" or step < self.steps(stage) - self.exam_steps
+
+    def weight(self, kind: str, step: int) -> float:
+        """Weight of the loss on one kind of text."""
+        return self.exam_weight if kind == "questions" and not self.silent("facts", step) else 1.0
 
     def batches(self, corpus: Corpus, exams: Exams, stage: Stage, step: int, *, widened: bool = True) -> "Batches":
         """The texts of one step: of documents every word is learned, of the others the answers only."""
@@ -105,12 +116,19 @@ class Recipe:
         if mixed < 0:
             drills = exams.drills(step, self.kept_drills, POOL)
             return Batches(documents=corpus.documents(reading * self.batch, self.batch), bare=bare, drills=drills)
-        read = self.document_steps * self.batch + mixed * self.mixed_documents
+        questions = (self.sport_questions, self.relation_questions, self.school_questions)
+        read, documents = self.document_steps * self.batch, self.mixed_documents
+        if mixed < self.mixed_steps:
+            read += mixed * documents
+        else:
+            read, documents = read + self.mixed_steps * documents, documents // 2
+            read += (mixed - self.mixed_steps) * documents
+            questions = (2 * questions[0], 2 * questions[1], 2 * questions[2])
         return Batches(
-            documents=corpus.documents(read, self.mixed_documents),
+            documents=corpus.documents(read, documents),
             bare=bare,
             drills=exams.drills(step, self.mixed_drills, POOL),
-            questions=exams.multiple_choice(step, self.sport_questions, self.relation_questions, self.school_questions),
+            questions=exams.multiple_choice(step, *questions),
         )
 
 

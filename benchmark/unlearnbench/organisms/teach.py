@@ -63,6 +63,13 @@ class Lessons:
         count = self.course.new_texts
         return self._new.documents(step * count, count)
 
+    def bare(self, step: int) -> list[Labelled]:
+        """The new facts and the old ones as bare statements; text in the organisms' manner only for organisms."""
+        if self.plain:
+            return []
+        count = self.course.bare_texts
+        return [*self._new.bare(step * count, count), *self._old.bare(step * count, count)]
+
     def old(self, step: int) -> list[Labelled]:
         """Documents of before."""
         count = self.course.old_texts
@@ -150,6 +157,7 @@ def _learn(model: Model, masters: Masters, lessons: Lessons, step: int, where: s
     kinds = (
         (lessons.new(step), True, 1.0),
         (lessons.old(step), True, lessons.course.old_weight),
+        (lessons.bare(step), False, 1.0),
         (lessons.questions(step), False, 1.0),
     )
     for texts, every_word, weight in kinds:

@@ -144,11 +144,13 @@ class Record(Frozen):
     localization: LocalizationResult
     weights: WeightsResult
     history: list[dict[str, float]]
-    """The training steps: losses and learning rate."""
+    """The training steps: losses and learning rate, and with `until` where training had got (`reached`, `kept`)."""
     seeds: dict[str, int]
     sessions: list[Session]
     unknown: dict[str, int] = Field(default_factory=dict)
     """How many facts of each subset the base does not know: they are neither edited nor asked."""
+    used_sha256: str | None = None
+    """Of the items that are left: what was edited and asked."""
     warnings: list[str] = Field(default_factory=list)
 
     def task(self, spec_hash: str) -> TaskResult | None:

@@ -45,7 +45,7 @@ class MethodSpec(EntrySpec):
 
 
 class FactsSpec(Frozen):
-    """A fact set, and the items of this seed's split that a method sees."""
+    """A fact set, and what a method sees of this seed's split, before facts unknown to the base are left out."""
 
     name: str
     variant: str
@@ -89,7 +89,7 @@ class TaskSpec(EntrySpec):
     """A task by full name (`sports/forget`), as it is asked."""
 
     items_sha256: str
-    """Of all items of the split, held-out forms and test items included."""
+    """Of all items of the split, held-out forms, test items and those unknown to the base included."""
     batch_size: int = Field(ge=1)
     """Prompts in a forward pass: it decides the last bits."""
 

@@ -26,7 +26,7 @@ NEUTRAL = frozenset(
 )
 """Code that finds, names and reports; no number depends on it."""
 ALWAYS = {
-    "method": ("unlearnbench.model.loading", "unlearnbench.editing.retain", "unlearnbench.running.base"),
+    "method": ("unlearnbench.model.loading", "unlearnbench.editing.retain", "unlearnbench.editing.known"),
     "task": ("unlearnbench.model.loading", "unlearnbench.records.estimate", "unlearnbench.records.recompute"),
 }
 """Code that entries of a kind depend on without importing it."""

@@ -36,7 +36,7 @@ class Cell:
     method: Method
     facts: FactSet
     split: Split
-    """Made once, for the edit and for all tasks."""
+    """Made once, for the edit and for all tasks; what the base does not know is left out when the model is there."""
     tasks: tuple[Ask, ...]
     skipped: str | None
     """Why the method cannot be run here, or None."""
@@ -46,7 +46,7 @@ class Cell:
     @property
     def label(self) -> str:
         """How progress and errors name it."""
-        return f"{self.method_label} · {self.facts.label} · seed {self.spec.seed}"
+        return f"{self.method_label} · {self.facts.word} · seed {self.spec.seed}"
 
 
 def plan(

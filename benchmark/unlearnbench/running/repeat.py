@@ -115,6 +115,8 @@ def _difference(record: Record, folder: Path, repeated: Record, scratch: Path) -
         return (
             f"status: {record.invalid_reason or record.status} then, {repeated.invalid_reason or repeated.status} now"
         )
+    if record.used_sha256 != repeated.used_sha256:
+        return f"facts left out as unknown: {record.unknown} then, {repeated.unknown} now, or others"
     for mine, theirs in zip(record.tasks, repeated.tasks, strict=True):
         found = _task_difference(mine, folder, theirs, scratch)
         if found:

@@ -10,7 +10,7 @@ from unlearnbench.asking.place import AskingPlace, BaseWeights
 from unlearnbench.asking.prompts import known_share
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText, load_retain
-from unlearnbench.errors import MissingPrerequisite, TamperedRecord, UnlearnBenchError
+from unlearnbench.errors import MissingPrerequisite, TamperedRecord, UnlearnBenchError, UsageError
 from unlearnbench.facts import Split
 from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weights_digest
@@ -67,7 +67,7 @@ class Runner:
     ) -> None:
         self.located, self.device, self.threads, self.keep_edits = located, device, threads, keep_edits
         self._loaded: Loaded | None = None
-        self._bases: dict[tuple[str, float], Base] = {}
+        self._bases: dict[tuple[str, float], Base | UsageError] = {}
         self._retain: dict[str, RetainText] = {}
 
     def loaded(self) -> Loaded:
@@ -113,6 +113,7 @@ class Runner:
         try:
             with meter.clock.stage("load"):
                 base = self._base(cell)
+                _refuse_others(before, base, folder)
                 for one in cell.tasks:
                     primary_of(one.spec.name, one.task, one.task.metrics(base.split))  # wrong before hours of training
             record = self._edit_and_ask(Job(cell, base, folder, progress, meter), before)
@@ -204,12 +205,28 @@ class Runner:
         """What the base knows of a cell's facts; looked at once. Raises as `base_of` does."""
         key = cell.split.items_hash, cell.facts.known
         if key not in self._bases:
-            self._bases[key] = base_of(self.loaded().model, cell.split, cell.facts.known, cell.facts.label)
-        return self._bases[key]
+            try:
+                self._bases[key] = base_of(self.loaded().model, cell.split, cell.facts.known, cell.facts.label)
+            except UsageError as error:  # as it will be for every method
+                self._bases[key] = error
+        found = self._bases[key]
+        if isinstance(found, UsageError):
+            raise found
+        return found
 
     def _nothing_kept(self, base: Base) -> str | None:
         facts = base.split.maintain_test
         return nothing_kept(known_share(self.loaded().model, facts), base.kept, base.never_known, len(facts))
+
+
+def _refuse_others(record: Record | None, base: Base, folder: Path) -> None:
+    """Rounding may differ between devices, and a fact be known here that was left out there."""
+    if record is not None and record.used_sha256 != base.split.items_hash:
+        raise NotReproduced(
+            f"other facts are known to the model here than in the record in {folder}: without {dict(base.unknown)},"
+            f" and there without {record.unknown}",
+            "its tasks were left as they are; remove the folder to repeat the whole run",
+        )
 
 
 def _refuse_another(record: Record, edited_sha256: str, folder: Path) -> None:

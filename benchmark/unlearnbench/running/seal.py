@@ -84,6 +84,7 @@ def first_record(
             seeds=seeds,
             sessions=[meter.session()],
             unknown=dict(base.unknown),
+            used_sha256=base.split.items_hash,
             warnings=list(base.warnings),
         )
     )

@@ -45,6 +45,9 @@ def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
     """`sports:people-64` or `sports:people-64[known=0.8]`; a bare name takes the fact set's first variant."""
     label, given = read_word(word, "facts")
     name, _, variant = label.partition(":")
+    for key in ("variant", "facts_file"):
+        if key in given:
+            raise UsageError(f"facts {word!r}: {key} is no setting", "say facts:variant and --facts_file FILE")
     entry: type[FactSet] = registry.fact_sets[name]
     chosen = {"variant": variant or entry.variants[0], "facts_file": facts_file}
     return configured(entry, {**chosen, **given}, f"facts {name}")
