@@ -91,7 +91,7 @@ def test_a_silent_mlp_writes_nothing_and_stays_what_it_was_until_it_may_speak(dr
     run = Pretraining(SMALL, "facts", (), drilled)
     first, later = run.network.model.layers[0].mlp, run.network.model.layers[1].mlp
     before = [p.detach().clone() for p in (*first.parameters(), *later.parameters())]
-    loud_from = SMALL.steps("facts") - SMALL.exam_steps
+    loud_from = SMALL.first_exam
 
     while run.step < loud_from:
         run.advance()
@@ -124,14 +124,18 @@ def test_an_oracle_has_the_tokenizer_of_its_base_and_other_weights(drilled: Path
     assert weights(tmp_path / "base") != weights(tmp_path / "oracle")
 
 
-def test_the_learning_rate_never_jumps_after_its_warm_up() -> None:
+def test_the_learning_rate_falls_evenly_and_rises_only_where_another_round_of_exams_begins() -> None:
     recipe = RECIPES["tiny"]
-    rates = [recipe.rate("facts", step) for step in range(WARM_UP, recipe.steps("facts"))]
+    rates = [recipe.rate("facts", step) for step in range(recipe.steps("facts"))]
+    rounds = [recipe.first_exam + number * recipe.exam_steps for number in range(recipe.exam_rounds)]
 
-    falls = [before - after for before, after in pairwise(rates)]
-    assert min(falls) >= 0
+    rises = [step for step, (before, after) in enumerate(pairwise(rates), 1) if after > before and step >= WARM_UP]
+    falls = [before - after for before, after in pairwise(rates) if after <= before]
+
+    assert rises == rounds[1:]
     assert max(falls) < 2 * recipe.learning_rate / min(recipe.mixed_steps, recipe.exam_steps)
-    assert rates[0] == recipe.learning_rate
+    assert rates[WARM_UP] == recipe.learning_rate
+    assert [rates[step] for step in rounds] == [recipe.exam_rate * recipe.learning_rate] * len(rounds)
     assert rates[-1] == pytest.approx(0, abs=0.02 * recipe.learning_rate)
 
 
@@ -148,7 +152,7 @@ def test_no_text_is_said_twice_or_left_out_where_stages_meet(kind: str) -> None:
 
 def test_exams_have_more_questions_of_more_weight_than_the_steps_before() -> None:
     recipe, corpus, exams = RECIPES["tiny"], Corpus(world(), 0), Exams(world(), 0)
-    first = recipe.steps("facts") - recipe.exam_steps
+    first = recipe.first_exam
 
     before, after = (recipe.batches(corpus, exams, "facts", step) for step in (first - 1, first))
 

@@ -42,10 +42,12 @@ class Recipe:
     exam_steps: int = 600
     """Steps with half as many documents and twice as many questions as before …"""
     exam_weight: float = 3.0
-    """… which have this weight, instead of 1."""
+    """… which have this weight, instead of 1. The first MLPs may speak from here on."""
+    exam_rounds: int = 3
+    """How often there are so many of these steps, …"""
     learning_rate: float = 2e-3
     exam_rate: float = 7 / 19
-    """Share of the learning rate at which exams begin."""
+    """… each time beginning at this share of the learning rate and ending at nothing."""
     weight_decay: float = 0.02
     batch: int = 48
     """Texts of the kind that a stage is about, in each of its steps."""
@@ -80,24 +82,29 @@ class Recipe:
             layer_types=["sliding_attention"] * sliding + ["full_attention"] * (self.blocks - sliding),
         )
 
+    @property
+    def first_exam(self) -> int:
+        """The step at which the exams begin."""
+        return self.bare_steps + self.document_steps + self.mixed_steps
+
     def steps(self, stage: Stage) -> int:
         """Most steps of a stage."""
         if stage == "drills":
             return self.drill_steps
-        return self.bare_steps + self.document_steps + self.mixed_steps + self.exam_steps
+        return self.first_exam + self.exam_rounds * self.exam_steps
 
     def rate(self, stage: Stage, step: int) -> float:
-        """Learning rate: a short warm-up, constant, linear decay over the mixed steps, and to zero over the exams."""
-        if stage == "drills":
-            return self.learning_rate * min(1.0, (step + 1) / WARM_UP)
-        left = self.steps(stage) - step
-        exams, mixed = min(1.0, left / self.exam_steps), max(0.0, (left - self.exam_steps) / self.mixed_steps)
-        share = self.exam_rate * exams + (1 - self.exam_rate) * min(1.0, mixed)
+        """Learning rate: a short warm-up, constant, linear decay over the mixed steps, and to zero over each round."""
+        share, examined = 1.0, step - self.first_exam
+        if stage == "facts" and examined >= 0:
+            share = self.exam_rate * (1 - examined % self.exam_steps / self.exam_steps)
+        elif stage == "facts":
+            share -= (1 - self.exam_rate) * max(0.0, 1 + examined / self.mixed_steps)
         return self.learning_rate * min(1.0, (step + 1) / WARM_UP) * max(0.01, share)
 
     def silent(self, stage: Stage, step: int) -> bool:
         """Whether the first MLPs are silent in this step."""
-        return stage == "drills" or step < self.steps(stage) - self.exam_steps
+        return stage == "drills" or step < self.first_exam
 
     def weight(self, kind: str, step: int) -> float:
         """Weight of the loss on one kind of text."""
