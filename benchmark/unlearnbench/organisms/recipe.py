@@ -43,7 +43,7 @@ class Recipe:
     """Steps with half as many documents and twice as many questions as before …"""
     exam_weight: float = 3.0
     """… which have this weight, instead of 1. The first MLPs may speak from here on."""
-    exam_rounds: int = 3
+    exam_rounds: int = 4
     """How often there are so many of these steps, …"""
     learning_rate: float = 2e-3
     exam_rate: float = 7 / 19
