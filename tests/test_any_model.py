@@ -58,7 +58,7 @@ def test_methods_that_need_no_components_run_on_a_model_of_no_known_family(
     assert found["full_finetune"].localization.share_of_blocks is None
     assert found["full_finetune"].localization.change_by_component.keys() == {"other"}
     assert code == 1
-    assert "all_mlps[steps=2] · sports:people-16 · seed 0: FAILED" in shown.err
+    assert "all_mlps[steps=2] · sports:people-16[known=0] · seed 0: FAILED" in shown.err
     assert "no known family" in shown.err
     assert "warning: the base hardly knows the facts to forget: base 0." in shown.out
 

@@ -19,15 +19,11 @@ from unlearnbench.world.wordings import DIRECT
 MOST_BYTES = 25 * 2**20
 KNOWN_MISSES: dict[str, set[str]] = {
     "tiny": {
-        "multiple choice, people taught in this form",
-        "multiple choice, people never asked in this form",
-        "relations, trained wordings",
         "relations, held-out wordings",
         "relations, multiple choice, taught in this form",
         "relations, multiple choice, never asked in this form",
         "school facts, multiple choice",
-        "oracle counterfact:64: kept",
-        "the look-up, mlp.2 + mlp.3, alone of all MLPs",
+        "the look-up, mlp.2 + mlp.3, silent",
     },
 }
 """Bounds that an organism misses, each written in its card with its figure."""

@@ -167,7 +167,7 @@ def test_an_attack_gets_base_seed_and_never_known_facts_and_its_damage_is_undone
 
     found = run(
         mine,
-        *("--methods", "none,full_finetune[steps=2]", "--seeds", "0,1"),
+        *("--methods", "none,full_finetune[steps=2,learning_rate=1e-4]", "--seeds", "0,1"),
         *("--tasks", "sports/recording,sports/recording_again,sports/maintain"),
     )
 
