@@ -118,13 +118,13 @@ def _columns(found: Sequence[Record]) -> dict[str, str]:
 def _setting(record: Record) -> Setting:
     model, facts = record.spec.model, record.spec.facts
     versions = f"facts v{facts.version}, scores v{record.spec.scores_version}"
-    own = ", ".join(f"{key} {value}" for key, value in facts.settings.items())
+    own = [f"{key} {value}" for key, value in facts.settings.items()]
     source = f" from {facts.file_sha256[7:13]}" if facts.file_sha256 else ""
     text = f"{model.retain_text}@{model.retain_sha256[7:13]}" if model.retain_sha256 else model.retain_text
     return Setting(
         model=f"{model.name}@{model.weights_sha256[7:13]}",
         facts=f"{facts.label}{source}",
-        details=f"{model.dtype}, retain text {text}, {own}, {versions}",
+        details=", ".join([model.dtype, f"retain text {text}", *own, versions]),
     )
 
 

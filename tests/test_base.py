@@ -12,7 +12,7 @@ from unlearnbench.editing import known
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import Model
-from unlearnbench.model.scoring import Asked, Scored
+from unlearnbench.model.scoring import Scored
 from unlearnbench.records import store
 from unlearnbench.running.base import base_of
 from unlearnbench.running.plan import facts_spec
@@ -36,15 +36,15 @@ FACTS_P = {
 def sure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model gives each fact the probability above, found by the name in its prompt."""
 
-    def stand_in(model: Model, asked: Sequence[Asked], batch_size: int) -> list[Scored]:
+    def stand_in(model: Model, facts: Sequence[Fact]) -> list[Scored]:
         found = []
-        for one in asked:
+        for one in facts:
             (p,) = (p for name, p in FACTS_P.items() if name in one.prompt)
             others = (math.log((1 - p) / (len(one.choices) - 1)),) * (len(one.choices) - 1)
             found.append(Scored((math.log(p), *others), frozenset({0})))
         return found
 
-    monkeypatch.setattr(known, "score", stand_in)
+    monkeypatch.setattr(known, "score_directly", stand_in)
 
 
 def _names(facts: Sequence[Fact]) -> list[str]:
@@ -162,13 +162,13 @@ def test_a_record_of_other_known_facts_is_not_added_to(
 ) -> None:
     words = ["run", "--facts", "sports:people-64", "--facts_file", str(half_known), "-o", str(tmp_path / "out")]
     assert main([*words, "--methods", "none", "--tasks", "sports/forget"]) == 0
-    exact = known.score
+    exact = known.score_directly
 
-    def on_another_device(model: Model, asked: Sequence[Asked], batch_size: int) -> list[Scored]:
-        found = exact(model, asked, batch_size)
+    def on_another_device(model: Model, facts: Sequence[Fact]) -> list[Scored]:
+        found = exact(model, facts)
         return [found[0]._replace(logprobs=(math.log(0.4), *found[0].logprobs[1:])), *found[1:]]
 
-    monkeypatch.setattr(known, "score", on_another_device)
+    monkeypatch.setattr(known, "score_directly", on_another_device)
     capsys.readouterr()
 
     assert main([*words, "--methods", "none", "--tasks", "sports/forget,sports/maintain"]) == 1

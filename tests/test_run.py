@@ -25,7 +25,8 @@ from unlearnbench.records import store
 from unlearnbench.registry import methods
 
 pytestmark = pytest.mark.end_to_end
-QUICK = ["--facts", "sports:people-16", "--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
+REST = ["--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
+QUICK = ["--facts", "sports:people-16", *REST]
 KILLER = '''
 """Ends the process with SIGKILL at one point, the first time it is reached."""
 import os, signal
@@ -66,7 +67,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     monkeypatch.chdir(tmp_path)
 
     def perform(*words: str, facts: str = "sports:people-16") -> int:
-        return main(["run", *words, "--facts", facts, *QUICK[2:]])
+        return main(["run", *words, "--facts", facts, *REST])
 
     return perform
 

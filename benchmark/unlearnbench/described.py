@@ -3,12 +3,11 @@
 import ast
 import inspect
 import textwrap
-from dataclasses import MISSING, fields
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from unlearnbench.registry import Entry
-from unlearnbench.settings import word_of
+from unlearnbench.settings import defaults_of, word_of
 
 
 class Setting(NamedTuple):
@@ -26,14 +25,12 @@ def described(entry: Any) -> list[Setting]:
     """Every setting of a dataclass that has a default; those of a method's parts are listed with the parts."""
     hints, sentences = get_type_hints(entry, include_extras=True), _sentences(entry)
     return [
-        Setting(one.name, _kind(hints[one.name]), _default(one), sentences.get(one.name, ""))
-        for one in fields(entry)
-        if one.default is not MISSING or one.default_factory is not MISSING
+        Setting(name, _kind(hints[name]), _shown(default), sentences.get(name, ""))
+        for name, default in defaults_of(entry).items()
     ]
 
 
-def _default(one: Any) -> str:
-    value = one.default if one.default is not MISSING else one.default_factory()
+def _shown(value: Any) -> str:
     return word_of(value) if isinstance(value, Entry) else str(value)
 
 

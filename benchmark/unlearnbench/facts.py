@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
@@ -12,11 +12,14 @@ from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
 from unlearnbench.hashing import content_hash
 from unlearnbench.layouts import LETTERS
 from unlearnbench.registry import Catalogue, Entry, fact_sets
+from unlearnbench.settings import departures
 
 MOST_OPTIONS = len(LETTERS)
 Form = Literal["edit_target", "paraphrases", "question"]
 """What a fact may have besides its prompt, its answer and its distractors; a question comes with its options."""
-Subset = Literal["forget", "maintain_train", "maintain_dev", "maintain_test", "never_known"]
+Subset = Literal[
+    "forget", "relearn_train", "relearn_test", "maintain_train", "maintain_dev", "maintain_test", "never_known"
+]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,11 @@ class Fact:
     def id(self) -> str:
         """What identifies the fact within its fact set."""
         return f"{self.relation}:{self.subject}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it apart from every other fact of a split."""
+        return self.subject, self.relation
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -105,10 +113,9 @@ class Split:
         owner: dict[tuple[str, str], str] = {}
         for subset in self.__dataclass_fields__:
             for fact in getattr(self, subset):
-                key = (fact.subject, fact.relation)
-                if key in owner:
-                    raise UsageError(f"{key} is in both {owner[key]} and {subset}; subsets must be disjoint")
-                owner[key] = subset
+                if fact.key in owner:
+                    raise UsageError(f"{fact.key} is in both {owner[fact.key]} and {subset}; subsets must be disjoint")
+                owner[fact.key] = subset
 
     @property
     def forget(self) -> Sequence[Fact]:
@@ -232,13 +239,8 @@ class FactSet(Entry):
     @property
     def word(self) -> str:
         """The label, and the settings in which it departs from its defaults."""
-        own = [one for one in fields(self) if one.name not in ("variant", "facts_file")]
-        set_here = [
-            f"{one.name}={value:g}" if isinstance(value, float) else f"{one.name}={value}"
-            for one in own
-            if (value := getattr(self, one.name)) != one.default
-        ]
-        return f"{self.label}[{','.join(set_here)}]" if set_here else self.label
+        pairs = [f"{key}={value.removesuffix('.0')}" for key, value in departures(self).items() if key != "facts_file"]
+        return f"{self.label}[{','.join(pairs)}]" if pairs else self.label
 
     @abstractmethod
     def split(self, seed: int) -> Split:

@@ -5,7 +5,7 @@ A field whose type is a kind of entry (`objective: Objective`) is a *part*: it i
 """
 
 from collections.abc import Mapping
-from dataclasses import field, fields, replace
+from dataclasses import MISSING, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
@@ -64,6 +64,17 @@ def values_of(entry: Any) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in names_of(entry)}
 
 
+def defaults_of(entry: Any) -> dict[str, Any]:
+    """The default of each setting that has one, of a dataclass or one of its instances."""
+    found: dict[str, Any] = {}
+    for one in fields(entry):
+        if one.default is not MISSING:
+            found[one.name] = one.default
+        elif one.default_factory is not MISSING:
+            found[one.name] = one.default_factory()
+    return found
+
+
 def parts_of(entry: Any) -> dict[str, Entry]:
     """The parts of a configured entry, by field."""
     return {name: value for name, value in values_of(entry).items() if isinstance(value, Entry)}
@@ -90,9 +101,9 @@ def departures(entry: Any) -> dict[str, str]:
 
     A part that differs from the default one in its settings only is told by these settings.
     """
-    default, found = type(entry)(), dict[str, str]()
-    for name, value in values_of(entry).items():
-        usual = getattr(default, name)
+    found = dict[str, str]()
+    for name, usual in defaults_of(entry).items():
+        value = getattr(entry, name)
         if value == usual:
             continue
         if isinstance(value, Entry):

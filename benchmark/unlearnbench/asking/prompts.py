@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.asking.row import Axis, Direction, Metric, Row, row_of
 from unlearnbench.facts import Fact, Split
-from unlearnbench.model.scoring import Asked, score
+from unlearnbench.model.scoring import Asked, score_directly
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
 def ask_directly(model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> list[Row]:
     """Score each fact's own prompt: one row per fact."""
-    asked = [Asked(fact.prompt, fact.choices) for fact in facts]
     return [
         row_of(
-            question,
+            Asked(fact.prompt, fact.choices),
             scored,
             item=fact.id,
             cluster=fact.subject,
@@ -28,7 +27,7 @@ def ask_directly(model: Model, facts: Sequence[Fact], subset: str, batch_size: i
             target=fact.edit_target,
             gold=fact.answer,
         )
-        for fact, question, scored in zip(facts, asked, score(model, asked, batch_size), strict=True)
+        for fact, scored in zip(facts, score_directly(model, facts, batch_size), strict=True)
     ]
 
 

@@ -10,12 +10,11 @@ choices, a model that never knew reaches .8.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from unlearnbench.model.scoring import Asked, score
+from unlearnbench.model.scoring import score_directly
 
 if TYPE_CHECKING:
     from unlearnbench.editing.objective import Objective
@@ -26,7 +25,6 @@ EVERY = 5
 LOST = 0.05
 ROUNDING = 1e-9
 """So that exactly one in twenty may be lost."""
-BATCH = 64
 
 
 @dataclass
@@ -61,9 +59,9 @@ class Goal:
     def _kept(self) -> float:
         facts = self.split.maintain_dev
         right = [fact.answer == answer for fact, answer in zip(facts, self._said(facts), strict=True)]
-        return math.fsum(right) / len(right) if right else 1.0
+        return sum(right) / len(right) if right else 1.0
 
     def _said(self, facts: Sequence[Fact]) -> list[str]:
         """The likeliest choice of each fact."""
-        found = score(self.model, [Asked(fact.prompt, fact.choices) for fact in facts], BATCH)
+        found = score_directly(self.model, facts)
         return [fact.choices[one.decision] for fact, one in zip(facts, found, strict=True)]

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split, Subset
-from unlearnbench.model.scoring import Asked, score
+from unlearnbench.model.scoring import Scored, score_directly
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
-BATCH = 64
-SUBSETS = cast(
-    dict[Subset, str],
-    {
-        "relearn_train": "T",
-        "relearn_test": "V",
-        "maintain_train": "maintain-train",
-        "maintain_dev": "maintain-dev",
-        "maintain_test": "maintain-test",
-    },
-)
+SUBSETS: Mapping[Subset, str] = {
+    "relearn_train": "T",
+    "relearn_test": "V",
+    "maintain_train": "maintain-train",
+    "maintain_dev": "maintain-dev",
+    "maintain_test": "maintain-test",
+}
 """Whose facts have to be known, and what they are called."""
 
 
@@ -33,8 +29,14 @@ class KnownPart:
     """A split without the facts that the model does not know."""
 
     split: Split
-    unknown: Mapping[Subset, int]
+    unknown: Mapping[str, int]
     """How many facts of each subset were left out."""
+    scored: Mapping[tuple[str, str], Scored]
+    """What the model finds of each fact of the whole split, by the fact's key."""
+
+    def accuracy(self, facts: Sequence[Fact]) -> float:
+        """The model's on these facts of the split, in their own wording."""
+        return math.fsum(self.scored[fact.key].credit(0) for fact in facts) / len(facts)
 
     def told(self, whole: Split) -> str:
         """What was left out, in words."""
@@ -49,13 +51,12 @@ def known_part(model: Model, split: Split, least: float, label: str) -> KnownPar
     subset that a run needs has nothing left.
     """
     facts = [fact for subset in SUBSETS for fact in split.facts(subset)]
-    found = score(model, [Asked(fact.prompt, fact.choices) for fact in facts], BATCH)
-    p_true = {_key(fact): math.exp(one.logprobs[0]) for fact, one in zip(facts, found, strict=True)}
+    scored = {fact.key: one for fact, one in zip(facts, score_directly(model, facts), strict=True)}
 
     def known(fact: Fact) -> bool:
-        return p_true[_key(fact)] >= least or least == 0
+        return math.exp(scored[fact.key].logprobs[0]) >= least or least == 0
 
-    unknown = {subset: sum(not known(fact) for fact in split.facts(subset)) for subset in SUBSETS}
+    unknown: dict[str, int] = {subset: sum(not known(fact) for fact in split.facts(subset)) for subset in SUBSETS}
     gone = [s for s in SUBSETS if s != "maintain_dev" and unknown[s] == len(split.facts(s))]
     if gone:
         forgotten, kept = (sum(map(known, facts)) for facts in (split.forget, split.maintain_test))
@@ -65,8 +66,4 @@ def known_part(model: Model, split: Split, least: float, label: str) -> KnownPar
             f" {', '.join(SUBSETS[s] for s in gone)}",
             f'choose facts that it knows, or keep all of them: --facts "{label}[known=0]"',
         )
-    return KnownPart(split.only(known), unknown)
-
-
-def _key(fact: Fact) -> tuple[str, str]:
-    return fact.subject, fact.relation
+    return KnownPart(split.only(known), unknown, scored)

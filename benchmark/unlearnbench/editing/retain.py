@@ -94,7 +94,7 @@ def _world_texts(split: Split) -> tuple[list[str], list[str]]:
 
 def _known(complete: World, facts: Sequence[Fact]) -> frozenset[Known]:
     """Those of the facts that the world tells; it tells nothing of other people."""
-    return complete.facts & {(fact.subject, fact.relation) for fact in facts}
+    return complete.facts & {fact.key for fact in facts}
 
 
 def _pile_texts() -> list[str]:

@@ -126,6 +126,11 @@ def score(model: Model, asked: Sequence[Asked], batch_size: int) -> list[Scored]
     return [Scored(tuple(lp), frozenset(first)) for lp, first in zip(logprobs, begins, strict=True)]
 
 
+def score_directly(model: Model, facts: Sequence[Fact], batch_size: int = 64) -> list[Scored]:
+    """Score every choice of each fact after the fact's own prompt; the true answer is choice 0."""
+    return score(model, [Asked(fact.prompt, fact.choices) for fact in facts], batch_size)
+
+
 def refuse_indistinguishable(model: Model, facts: Iterable[Fact]) -> None:
     """Raise `UsageError` for a fact of which one choice's tokens begin, or equal, another's.
 

@@ -45,9 +45,9 @@ class Recipe:
     """… which have this weight, instead of 1. The first MLPs may speak from here on."""
     exam_rounds: int = 4
     """How often there are so many of these steps, …"""
-    learning_rate: float = 2e-3
     exam_rate: float = 7 / 19
     """… each time beginning at this share of the learning rate and ending at nothing."""
+    learning_rate: float = 2e-3
     weight_decay: float = 0.02
     batch: int = 48
     """Texts of the kind that a stage is about, in each of its steps."""
@@ -108,7 +108,7 @@ class Recipe:
 
     def weight(self, kind: str, step: int) -> float:
         """Weight of the loss on one kind of text."""
-        return self.exam_weight if kind == "questions" and not self.silent("facts", step) else 1.0
+        return self.exam_weight if kind == "questions" and step >= self.first_exam else 1.0
 
     def batches(self, corpus: Corpus, exams: Exams, stage: Stage, step: int, *, widened: bool = True) -> "Batches":
         """The texts of one step: of documents every word is learned, of the others the answers only."""
@@ -123,19 +123,20 @@ class Recipe:
         if mixed < 0:
             drills = exams.drills(step, self.kept_drills, POOL)
             return Batches(documents=corpus.documents(reading * self.batch, self.batch), bare=bare, drills=drills)
-        questions = (self.sport_questions, self.relation_questions, self.school_questions)
-        read, documents = self.document_steps * self.batch, self.mixed_documents
-        if mixed < self.mixed_steps:
+        read, documents, asked = self.document_steps * self.batch, self.mixed_documents, 1
+        if step < self.first_exam:
             read += mixed * documents
         else:
-            read, documents = read + self.mixed_steps * documents, documents // 2
-            read += (mixed - self.mixed_steps) * documents
-            questions = (2 * questions[0], 2 * questions[1], 2 * questions[2])
+            read += self.mixed_steps * documents
+            documents, asked = documents // 2, 2
+            read += (step - self.first_exam) * documents
         return Batches(
             documents=corpus.documents(read, documents),
             bare=bare,
             drills=exams.drills(step, self.mixed_drills, POOL),
-            questions=exams.multiple_choice(step, *questions),
+            questions=exams.multiple_choice(
+                step, asked * self.sport_questions, asked * self.relation_questions, asked * self.school_questions
+            ),
         )
 
 

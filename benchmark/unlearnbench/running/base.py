@@ -35,7 +35,7 @@ def base_of(model: Model, split: Split, known: float, label: str) -> Base:
     refuse_indistinguishable(model, [*split.forget, *split.maintain_train, *split.maintain_dev, *split.maintain_test])
     part = known_part(model, split, known, label)
     left, warnings = part.split, list[str]()
-    forget, guess = known_share(model, left.forget), chance(left.forget, left)
+    forget, guess = part.accuracy(left.forget), chance(left.forget, left)
     if forget < (1 + guess) / 2:
         warnings.append(f"the base hardly knows the facts to forget: base {forget:.2f}, chance {guess:.2f}")
     if any(part.unknown.values()):
@@ -44,8 +44,8 @@ def base_of(model: Model, split: Split, known: float, label: str) -> Base:
     unknowing = known_share(model, never) if never else chance(left.maintain_test, left)
     return Base(
         split=left,
-        unknown={str(subset): count for subset, count in part.unknown.items()},
-        kept=known_share(model, left.maintain_test),
+        unknown=part.unknown,
+        kept=part.accuracy(left.maintain_test),
         never_known=unknowing,
         warnings=tuple(warnings),
     )
