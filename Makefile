@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Every test computes on one thread; tests beside each other keep the cores busy.
+CORES  := -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint types bench schema lock clean
@@ -16,11 +18,11 @@ demo: $(STAMP)  ## run the demo suite on the embedded model and show the table
 	$(BIN)/unlearnbench run --suite demo >/dev/null # it ends with the same table
 	$(BIN)/unlearnbench leaderboard results/demo-v2
 
-test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest -q
+test: $(STAMP)  ## run the tests, on up to four cores
+	$(BIN)/python -m pytest -q $(CORES)
 
 test-fast: $(STAMP)  ## run the tests that need no whole command: within a minute
-	$(BIN)/python -m pytest -q -m "not slow and not gpu and not end_to_end"
+	$(BIN)/python -m pytest -q $(CORES) -m "not slow and not gpu and not end_to_end"
 
 lint: $(STAMP)  ## style and formatting
 	$(BIN)/ruff check .

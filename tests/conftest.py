@@ -24,12 +24,14 @@ from transformers import (
 )
 
 from unlearnbench.asking.place import AskingPlace
+from unlearnbench.cli import main
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import ModelSource
 from unlearnbench.organisms.tokenizer import train_tokenizer
+from unlearnbench.records import store
 from unlearnbench.tasks.facts.sports import Sports
 from unlearnbench.world.corpus import Corpus
 from unlearnbench.world.world import world
@@ -162,6 +164,32 @@ def saved(tmp_path: Path) -> Callable[[Model], Path]:
 def saved_model(saved: Callable[[Model], Path], llama: Model) -> Path:
     """The folder of a saved random model."""
     return saved(llama)
+
+
+REST = ["--tasks", "sports/forget,sports/maintain", "--method_args", "steps=2"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """`unlearnbench run` in an empty folder, with quick settings."""
+    monkeypatch.chdir(tmp_path)
+
+    def perform(*words: str, facts: str = "sports:people-16") -> int:
+        return main(["run", *words, "--facts", facts, *REST])
+
+    return perform
+
+
+@pytest.fixture(scope="session")
+def quick() -> list[str]:
+    """The same settings as words of a command."""
+    return ["--facts", "sports:people-16", *REST]
+
+
+@pytest.fixture(scope="session")
+def hashes() -> Callable[[Path], dict[str, str]]:
+    """Result hashes below a results folder, by run identity."""
+    return lambda folder: {one.spec.hash: one.identity.result_hash for _, one in store.records(folder)}
 
 
 @pytest.fixture(scope="session")

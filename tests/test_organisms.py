@@ -19,12 +19,10 @@ from unlearnbench.world.wordings import DIRECT
 MOST_BYTES = 25 * 2**20
 KNOWN_MISSES: dict[str, set[str]] = {
     "tiny": {
-        "relations, held-out wordings",
         "relations, multiple choice, taught in this form",
         "relations, multiple choice, never asked in this form",
-        "school facts, multiple choice",
-        "the look-up, mlp.2 + mlp.3, silent",
     },
+    "tiny-planted": {"taught people, held-out wordings, mean"},
 }
 """Bounds that an organism misses, each written in its card with its figure."""
 

