@@ -22,7 +22,7 @@ KNOWN_MISSES: dict[str, set[str]] = {
         "relations, multiple choice, taught in this form",
         "relations, multiple choice, never asked in this form",
     },
-    "tiny-planted": {"taught people, held-out wordings, mean"},
+    "tiny-hidden": {"taught people, held-out wordings, mean", "mlp.3 put back: taught people, direct"},
 }
 """Bounds that an organism misses, each written in its card with its figure."""
 
