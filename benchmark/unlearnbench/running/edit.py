@@ -75,12 +75,11 @@ def applied(
         _refuse_escape(method, state.weights, clean.weights, where)
         _refuse_change(method, "edit()", state.change_from(clean, edited=True))
         after = read(model, place.retain)
-        broken = diverged or collapse(model, before.loss, after.loss) or _nothing(state.weights, clean.weights, where)
-        broken = broken or nothing_kept()
+        change = change_by_component(model, where, copies)
+        broken = diverged or collapse(model, before.loss, after.loss) or _nothing(change, where) or nothing_kept()
         retain = RetainResult(
             loss_before=finite(before.loss), loss_after=finite(after.loss), kl=finite(before.kl(after))
         )
-        change = change_by_component(model, where, copies)
         yield Edit(where, history, retain, state, change, copies, broken)
 
 
@@ -113,6 +112,7 @@ def _refuse_escape(method: Method, edited: Mapping[str, str], base: Mapping[str,
         )
 
 
-def _nothing(edited: Mapping[str, str], base: Mapping[str, str], where: Localization) -> str | None:
-    unchanged = bool(where.tensors) and edited == base
+def _nothing(change: Mapping[str, float | None], where: Localization) -> str | None:
+    # By value and not by bytes: a step of size zero turns −0 into 0.
+    unchanged = bool(where.tensors) and all(norm == 0 for norm in change.values())
     return "changed nothing: every weight is what it was" if unchanged else None
