@@ -251,3 +251,13 @@ def test_a_list_is_json_where_json_was_asked_for(capsys: pytest.CaptureFixture[s
     found = json.loads(capsys.readouterr().out)["found"]
     assert code == 0
     assert "demo" in [suite["name"] for suite in found]
+
+
+def test_the_list_of_models_says_what_each_ones_oracle_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "models"]) == 0
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "oracles for counterfact:64, sports:people-64" in shown
+    assert "taught later into mlp.3; the model before is their oracle" in shown
+    assert "taught later into mlp.2 and again into mlp.3" in shown
+    assert "oracles for hf" not in shown

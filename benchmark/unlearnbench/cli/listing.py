@@ -11,8 +11,9 @@ from unlearnbench import registry
 from unlearnbench.described import described
 from unlearnbench.facts import FactSet
 from unlearnbench.include import include
-from unlearnbench.model.shipped import oracles, organisms
+from unlearnbench.model.shipped import oracles, organism_overlays, organisms
 from unlearnbench.model.source import locate
+from unlearnbench.model.taught import taught
 from unlearnbench.registry import Catalogue, about
 from unlearnbench.running import suites
 from unlearnbench.running.words import tasks_for
@@ -85,8 +86,17 @@ def _fact_sets() -> list[tuple[str, type[FactSet]]]:
 
 
 def _models() -> list[Listed]:
-    shipped = [(name, f"embedded organism; oracles for {', '.join(oracles(name))}", None) for name in organisms()]
+    shipped = [(name, f"embedded organism; {_reference(name)}", None) for name in organisms()]
     return [*shipped, ("hf", "any Hugging Face causal LM: --model_args pretrained=google/gemma-2-2b", None)]
+
+
+def _reference(organism: str) -> str:
+    overlays = organism_overlays(organism)
+    lesson = taught(overlays[-1]) if overlays else None
+    if lesson is None:
+        return f"oracles for {', '.join(oracles(organism))}"
+    where = " and again into ".join(lesson.where)
+    return f"{', '.join(lesson.facts)} taught later into {where}; the model before is their oracle"
 
 
 def _suites() -> list[Listed]:
