@@ -56,11 +56,11 @@ class FineTuning(Method):
     """Weight of the cross-entropy on plain text."""
 
     def skip(self, facts: FactsCard, source: ModelSource) -> str | None:
-        """Facts must have what the objective needs."""
+        """Facts must have what the objective needs, and the localizer must be able to work on the model."""
         lacking = sorted(self.objective.needs - facts.forms - {"reference"})
         if lacking:
             return f"objective {self.objective.name} needs facts with {', '.join(lacking)}, and {facts.label} has none"
-        return None
+        return self.localizer.skip(facts, source)
 
     def resolved(self, source: ModelSource) -> FineTuning:
         """With the model's own learning rate where none is given."""

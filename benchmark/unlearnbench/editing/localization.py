@@ -54,11 +54,14 @@ class Localization:
         return cls.of(model, names)
 
     @classmethod
-    def top(cls, model: Model, scores: Mapping[str, float], budget: float) -> Localization:
+    def top(
+        cls, model: Model, scores: Mapping[str, float], budget: float, shown: Mapping[str, float] | None = None
+    ) -> Localization:
         """The best-scored components whose weights come nearest to `budget`, a share of the weights in the blocks.
 
         Components are taken whole, from the best downwards, as long as half of the next one fits: none is passed over
         for a worse one that is smaller, and the last may exceed the budget by less than half of itself.
+        `shown` are the scores of all components, where `scores` has only those that may be chosen.
         Raises `UsageError` where not even half of the best component fits.
         """
         allowed = budget * model.block_size
@@ -77,7 +80,7 @@ class Localization:
                 f" best component ({best}) has {sizes[best]:,}, and half of it does not fit",
                 f"the smallest allowed budget is {math.ceil(1e4 * sizes[best] / 2 / model.block_size) / 1e4:g}",
             )
-        return cls.of(model, chosen, scores)
+        return cls.of(model, chosen, shown or scores)
 
     @classmethod
     def random(cls, model: Model, among: Iterable[str], budget: float, seed: int) -> Localization:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from unlearnbench.editing.localization import Localization
-from unlearnbench.facts import TrainingSplit
+from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import Catalogue, Entry, localizers
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ class Localizer(Entry):
     """Chooses where to write. Its fields are settings: shown, recorded and hashed."""
 
     catalogue: ClassVar[Catalogue] = localizers
+
+    def skip(self, facts: FactsCard, source: ModelSource) -> str | None:
+        """Why it cannot work on this model and these facts, if it cannot: found before anything is loaded."""
+        return None
 
     @abstractmethod
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:

@@ -22,6 +22,11 @@ def intervened(model: Model, interventions: Mapping[str, Callable[[torch.Tensor]
         yield
 
 
+def constantly(output: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A change of any output into this one."""
+    return lambda _: output
+
+
 @contextmanager
 def tap(model: Model) -> Iterator[dict[str, torch.Tensor]]:
     """Within: the outputs [batch, positions, width] of all components at the latest forward pass.

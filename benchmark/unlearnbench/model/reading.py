@@ -66,6 +66,12 @@ def refuse_unknown_tokens(model: Model, ids: Sequence[int], text: str) -> None:
         )
 
 
+def padded(model: Model, sequences: Sequence[list[int]]) -> torch.Tensor:
+    """Token ids [sequences, longest], padded on the right, where a causal model cannot look."""
+    longest = max(map(len, sequences))
+    return torch.tensor([ids + [0] * (longest - len(ids)) for ids in sequences], device=model.device)
+
+
 def logits_at(model: Model, sequences: list[list[int]], rows: list[int], columns: list[int]) -> torch.Tensor:
     """Logits [N, vocabulary] after the N tokens at (row, column), in float32.
 
@@ -74,8 +80,6 @@ def logits_at(model: Model, sequences: list[list[int]], rows: list[int], columns
     and soft-capping that an architecture applies to logits are applied here too. Under bfloat16 the output layer
     is computed in float32: rounded to eight bits, two answers of nearly the same likelihood tie.
     """
-    longest = max(map(len, sequences))
-    padded = [ids + [0] * (longest - len(ids)) for ids in sequences]
     head = model.network.get_output_embeddings()
 
     def choose(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
@@ -85,14 +89,14 @@ def logits_at(model: Model, sequences: list[list[int]], rows: list[int], columns
 
     handles = [head.register_forward_pre_hook(choose), head.register_forward_hook(_in_float32)]
     try:
-        ids = torch.tensor(padded, device=model.device)
+        ids = padded(model, sequences)
         logits = model.network(input_ids=ids, use_cache=False).logits
     finally:
         for handle in handles:
             handle.remove()
-    model.tokens_forward += len(sequences) * longest
+    model.tokens_forward += ids.numel()
     if logits.requires_grad:
-        model.tokens_backward += len(sequences) * longest
+        model.tokens_backward += ids.numel()
     found: torch.Tensor = logits[0].float()
     return found
 

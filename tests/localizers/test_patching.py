@@ -1,4 +1,4 @@
-"""Attribution patching against exact patching, where the two must agree."""
+"""Exact patching against its definition, and attribution patching against exact patching, where they must agree."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split, TrainingSplit
-from unlearnbench.methods.localizers import attribution_patching
-from unlearnbench.methods.localizers.attribution_patching import AttributionPatching, attribution_effects
+from unlearnbench.locating import ranking
+from unlearnbench.locating.contrast import Pairs, pairs_of, subject_tokens
+from unlearnbench.locating.patching import attribution_effects
+from unlearnbench.methods.localizers.attribution_patching import AttributionPatching
 from unlearnbench.model.hooks import intervened, tap
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import logits_at
@@ -34,7 +36,7 @@ def _metric(model: Model, facts: Sequence[Fact], prompts: Sequence[list[int]]) -
 
 
 def _exact_effects(model: Model, facts: Sequence[Fact], corrupted: Sequence[list[int]]) -> dict[str, Tensor]:
-    """What really happens to m when one component after another puts out what it does on the corrupted prompt."""
+    """What m loses when one component after another puts out what it does on the corrupted prompt."""
     clean = [_ids(model, fact.prompt) for fact in facts]
     with torch.no_grad(), tap(model) as seen:
         _metric(model, facts, corrupted)
@@ -43,7 +45,7 @@ def _exact_effects(model: Model, facts: Sequence[Fact], corrupted: Sequence[list
     for name, component in model.components.items():
         swapped = corrupted_outputs[name]
         with intervened(model, {component.path: lambda _, swapped=swapped: swapped}):  # type: ignore[misc]
-            found[name] = _metric(model, facts, clean) - before
+            found[name] = before - _metric(model, facts, clean)
     return found
 
 
@@ -51,6 +53,12 @@ def _exact_effects(model: Model, facts: Sequence[Fact], corrupted: Sequence[list
 def facts(split: Split) -> list[Fact]:
     """Facts whose answers are single tokens, about people with names of different lengths."""
     return list(split.forget[:8])
+
+
+def _pairs(model: Model, facts: Sequence[Fact], corrupted: Sequence[list[int]]) -> Pairs:
+    """These facts, corrupted so."""
+    clean = [_ids(model, fact.prompt) for fact in facts]
+    return Pairs(facts, clean, corrupted, [subject_tokens(model, fact) for fact in facts])
 
 
 def _corrupted(model: Model, facts: Sequence[Fact]) -> list[list[int]]:
@@ -78,7 +86,7 @@ def test_the_last_block_without_a_final_norm_is_patched_exactly(
     model.network.set_submodule(norm, nn.Identity())
     corrupted = _corrupted(model, facts)
 
-    effects = attribution_effects(model, facts, corrupted)
+    effects = attribution_effects(model, _pairs(model, facts, corrupted))
 
     exact = _exact_effects(model, facts, corrupted)
     for name in linear:
@@ -101,7 +109,7 @@ def test_every_component_of_a_linear_model_is_patched_exactly(
             block.attn.c_attn.bias[:32] = 0.0
     corrupted = _corrupted(model, facts)
 
-    effects = attribution_effects(model, facts, corrupted)
+    effects = attribution_effects(model, _pairs(model, facts, corrupted))
 
     exact = _exact_effects(model, facts, corrupted)
     assert set(effects) == set(model.components)
@@ -122,7 +130,7 @@ def test_for_a_corruption_next_to_nothing_the_estimate_is_close_to_exact(model: 
         weight[near] = weight[clean[place]] + 1e-4 * torch.randn_like(weight[near])
     corrupted = [[*clean[:place], near, *clean[place + 1 :]]]
 
-    effects = attribution_effects(model, facts, corrupted)
+    effects = attribution_effects(model, _pairs(model, facts, corrupted))
 
     exact = _exact_effects(model, facts, corrupted)
     found, truth = torch.cat(list(effects.values())), torch.cat([exact[name] for name in effects])
@@ -131,7 +139,7 @@ def test_for_a_corruption_next_to_nothing_the_estimate_is_close_to_exact(model: 
 
 
 def test_an_uncorrupted_prompt_has_no_effect(model: Model, facts: list[Fact]) -> None:
-    effects = attribution_effects(model, facts, [_ids(model, fact.prompt) for fact in facts])
+    effects = attribution_effects(model, _pairs(model, facts, [_ids(model, fact.prompt) for fact in facts]))
 
     assert all(torch.equal(effect, torch.zeros(len(facts))) for effect in effects.values())
 
@@ -141,10 +149,10 @@ def test_examples_of_a_batch_do_not_influence_each_other(model: Model, facts: li
     corrupted = _corrupted(model, facts)
     assert len({len(ids) for ids in corrupted}) > 1
 
-    together = attribution_effects(model, facts, corrupted)
+    together = attribution_effects(model, _pairs(model, facts, corrupted))
 
     for i, fact in enumerate(facts):
-        alone = attribution_effects(model, [fact], [corrupted[i]])
+        alone = attribution_effects(model, _pairs(model, [fact], [corrupted[i]]))
         for name, effect in alone.items():
             torch.testing.assert_close(together[name][i], effect[0], atol=1e-4, rtol=1e-3)
 
@@ -157,11 +165,12 @@ def corruptions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Fact, list[int]]]
     """Every fact and its corrupted prompt of the localizations that follow."""
     seen: list[tuple[Fact, list[int]]] = []
 
-    def watching(model: Model, facts: Sequence[Fact], corrupted: Sequence[list[int]]) -> dict[str, Tensor]:
-        seen.extend(zip(facts, corrupted, strict=True))
-        return attribution_effects(model, facts, corrupted)
+    def watching(*words: object) -> Pairs:
+        pairs = pairs_of(*words)  # type: ignore[arg-type]
+        seen.extend(zip(pairs.facts, pairs.corrupted, strict=True))
+        return pairs
 
-    monkeypatch.setattr(attribution_patching, "attribution_effects", watching)
+    monkeypatch.setattr(ranking, "pairs_of", watching)
     return seen
 
 
@@ -253,7 +262,8 @@ def test_components_are_ranked_by_the_mean_absolute_effect(
 ) -> None:
     where = AttributionPatching(budget=0.5, among="all").localize(model, split.for_methods(), place)
 
-    effects = attribution_effects(model, [fact for fact, _ in corruptions], [ids for _, ids in corruptions])
+    pairs = _pairs(model, [fact for fact, _ in corruptions], [ids for _, ids in corruptions])
+    effects = attribution_effects(model, pairs, 5)
     expected = {name: effect.abs().mean().item() for name, effect in effects.items()}
     assert where.scores == pytest.approx(expected)
     ranked = sorted(expected, key=lambda name: -expected[name])
@@ -266,7 +276,8 @@ def test_one_kind_of_component_is_ranked_unless_all_are_asked_for(
     for kind in ("mlp", "attention"):
         where = AttributionPatching(among=kind, budget=1.0).localize(llama, split.for_methods(), place)
 
-        assert set(where.scores) == {name for name in llama.components if name.startswith(kind)}
+        assert set(where.components) == {name for name in llama.components if name.startswith(kind)}
+        assert set(where.scores) == set(llama.components)
 
 
 def test_no_more_examples_are_used_than_asked_for(

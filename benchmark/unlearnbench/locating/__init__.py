@@ -1,0 +1,1 @@
+"""Ways to find where a fact is: what localizers are made of."""

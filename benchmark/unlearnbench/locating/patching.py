@@ -1,0 +1,85 @@
+"""What an answer owes to a component: exactly, by swapping its output, and to first order, by gradients.
+
+m is the logit of the answer minus the mean of the distractors'. With a component's output swapped for what it
+is on a prompt about somebody else, m changes; an *effect* is what m loses, so that it is positive where the component
+speaks for the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from unlearnbench.lazy import torch
+from unlearnbench.locating.contrast import Pairs
+from unlearnbench.model.hooks import constantly, intervened, tap
+from unlearnbench.model.model import EMBEDDINGS
+from unlearnbench.model.reading import padded
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
+
+Direction = Literal["noising", "denoising"]
+
+
+def exact_effects(model: Model, pairs: Pairs, direction: Direction) -> dict[str, torch.Tensor]:
+    """Effects [facts] of every component, one forward pass for each (Vig et al. 2020; Heimersheim & Nanda 2024).
+
+    `noising`: m(clean) − m(clean with the corrupted output), what is necessary; `denoising`: m(corrupted with the clean
+    output) − m(corrupted), what is sufficient.
+    """
+    with torch.no_grad():
+        run, source = (pairs.clean, pairs.corrupted) if direction == "noising" else (pairs.corrupted, pairs.clean)
+        with tap(model) as seen:
+            pairs.difference(model, source)
+            swapped = dict(seen)
+        before, found = pairs.difference(model, run), dict[str, torch.Tensor]()
+        for name, component in model.components.items():
+            with intervened(model, {component.path: constantly(swapped[name])}):
+                after = pairs.difference(model, run)
+            found[name] = before - after if direction == "noising" else after - before
+        return found
+
+
+def attribution_effects(model: Model, pairs: Pairs, points: int = 1) -> dict[str, torch.Tensor]:
+    """The same for `noising` to first order [facts], for all components at once: (clean − corrupted) · ∂m/∂output.
+
+    With one point the gradient is taken at the clean prompt (Nanda 2023): two forward passes and one backward pass.
+    With more it is the mean over so many points, in the middles of as many equal steps of the input embeddings from
+    the clean to the corrupted prompt (integrated gradients; Hanna et al. 2024).
+    """
+    change = moved(model, pairs)
+    gradients = {name: torch.zeros_like(moves) for name, moves in change.items()}
+    for share in middles(points):
+        with on_the_way(model, pairs, share), tap(model) as outputs:
+            m = pairs.difference(model, pairs.clean)
+            found = torch.autograd.grad(m.sum(), list(outputs.values()))
+        for name, gradient in zip(outputs, found, strict=True):
+            gradients[name] += gradient / points
+    return {name: (change[name] * gradient).float().sum((1, 2)) for name, gradient in gradients.items()}
+
+
+def moved(model: Model, pairs: Pairs) -> dict[str, torch.Tensor]:
+    """Clean minus corrupted output of every component [facts, positions, width]."""
+    with torch.no_grad(), tap(model) as seen:
+        pairs.difference(model, pairs.corrupted)
+        corrupted = dict(seen)
+        pairs.difference(model, pairs.clean)
+        return {name: output - corrupted[name] for name, output in seen.items()}
+
+
+def middles(points: int) -> Sequence[float]:
+    """The middles of so many equal steps from 0 to 1; one point is 0 itself."""
+    return [(point + 0.5) / points for point in range(points)] if points > 1 else [0.0]
+
+
+@contextmanager
+def on_the_way(model: Model, pairs: Pairs, share: float) -> Iterator[None]:
+    """Within: the input embeddings of the clean prompts are this share of the way to the corrupted ones."""
+    embed = model.network.get_input_embeddings()
+    with torch.no_grad():
+        clean, corrupted = (embed(padded(model, list(prompts))) for prompts in (pairs.clean, pairs.corrupted))
+        shift = share * (corrupted - clean)
+    with intervened(model, {model.places[EMBEDDINGS].path: lambda output: output + shift}):
+        yield

@@ -1,0 +1,93 @@
+"""Edges: what a component writes is read by those after it, and the parts add up to the whole."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from unlearnbench.facts import Split
+from unlearnbench.locating.contrast import Pairs, pairs_of
+from unlearnbench.locating.edges import LOGITS, edge_effects
+from unlearnbench.locating.patching import attribution_effects
+from unlearnbench.model.hooks import tap
+from unlearnbench.model.model import Model
+from unlearnbench.model.readers import side_by_side, stream_of
+from unlearnbench.model.reading import last_logits
+
+
+@pytest.fixture
+def pairs(model: Model, split: Split) -> Pairs:
+    """Eight facts of every architecture."""
+    return pairs_of(model, split.for_methods(), 8, 0)
+
+
+def test_the_edges_that_leave_a_component_add_up_to_its_attribution(model: Model, pairs: Pairs) -> None:
+    nodes = attribution_effects(model, pairs)
+
+    edges = edge_effects(model, pairs, 1)
+
+    for name, effect in nodes.items():
+        leaving = sum(edge for (source, _), edge in edges.items() if source == name)
+        if architecture_adds_norms(model):  # behind its norm a change is another one: only the order of size is kept
+            continue
+        torch.testing.assert_close(leaving, effect, atol=1e-4, rtol=1e-3)
+
+
+def architecture_adds_norms(model: Model) -> bool:
+    """Whether a norm stands between components and the stream."""
+    return stream_of(model).writers != {name: component.path for name, component in model.components.items()}
+
+
+def test_nothing_is_read_before_it_is_written(model: Model, pairs: Pairs) -> None:
+    order = {name: place for place, name in enumerate((*model.components, LOGITS))}
+
+    edges = edge_effects(model, pairs, 1)
+
+    assert all(order[source] < order[reader] for source, reader in edges)
+    assert (("attention.0", "mlp.0") in edges) is not side_by_side(model)
+    assert {reader for _, reader in edges} == {*model.components, LOGITS} - {"attention.0"} - (
+        {"mlp.0"} if side_by_side(model) else set()
+    )
+
+
+def test_what_components_write_adds_up_to_the_residual_stream(model: Model, pairs: Pairs) -> None:
+    stream, seen = stream_of(model), dict[str, torch.Tensor]()
+    handles = [
+        model.network.get_submodule(path).register_forward_hook(
+            lambda _m, _i, output, name=name: seen.update({name: output[0] if isinstance(output, tuple) else output})
+        )
+        for name, path in stream.writers.items()
+    ]
+    last = model.network.get_submodule(f"{model.family.blocks}.{model.blocks - 1}")
+    handles.append(
+        last.register_forward_hook(lambda _m, _i, out: seen.update({"end": out[0] if isinstance(out, tuple) else out}))
+    )
+    first = model.network.get_submodule(stream.readers["attention.0"])
+    handles.append(
+        first.register_forward_pre_hook(lambda _m, inputs: seen.update({"start": inputs[0].clone()}), with_kwargs=False)
+    )
+    try:
+        with torch.no_grad():
+            last_logits(model, pairs.clean)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+    total = seen["start"] + sum(seen[name] for name in model.components)
+    torch.testing.assert_close(total, seen["end"], atol=1e-4, rtol=1e-4)
+
+
+def test_gptneox_has_attention_and_mlp_side_by_side_and_the_others_one_after_another(
+    random_models: Callable[..., Model],
+) -> None:
+    assert side_by_side(random_models("gpt_neox"))
+    assert not any(side_by_side(random_models(name)) for name in ("llama", "gemma2", "qwen2", "gpt2"))
+
+
+def test_taps_and_edges_leave_no_hook(model: Model, pairs: Pairs) -> None:
+    edge_effects(model, pairs, 2)
+
+    with tap(model) as seen:
+        last_logits(model, pairs.clean)
+    assert set(seen) == set(model.components)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.network.modules())
