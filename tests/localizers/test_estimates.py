@@ -98,7 +98,11 @@ def test_the_first_order_estimate_at_one_point_is_taken_at_the_clean_prompt(mode
 def test_heads_cut_into_pieces_are_what_the_projection_reads(model: Model, pairs: Pairs) -> None:
     whole = last_logits(model, pairs.clean)
 
-    with heads_tapped(model) as seen, heads_changed(model, dict.fromkeys(range(model.blocks), torch.clone)):
+    mixers = projections(model)
+    with (
+        heads_tapped(model, mixers) as seen,
+        heads_changed(model, mixers, dict.fromkeys(range(model.blocks), torch.clone)),
+    ):
         assert torch.equal(last_logits(model, pairs.clean), whole)
 
     assert set(seen) == set(range(model.blocks))
@@ -106,7 +110,7 @@ def test_heads_cut_into_pieces_are_what_the_projection_reads(model: Model, pairs
 
 
 def test_without_its_heads_an_attention_says_nothing_but_its_bias(model: Model, pairs: Pairs) -> None:
-    with torch.no_grad(), heads_changed(model, {0: torch.zeros_like}), tap(model) as seen:
+    with torch.no_grad(), heads_changed(model, projections(model), {0: torch.zeros_like}), tap(model) as seen:
         last_logits(model, pairs.clean)
 
     bias = getattr(model.network.get_submodule(projections(model)[0]), "bias", None)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from unlearnbench.lazy import torch
 from unlearnbench.locating.contrast import Pairs
-from unlearnbench.locating.patching import middles, on_the_way
+from unlearnbench.locating.patching import middles, moved, on_the_way
 from unlearnbench.model.hooks import intervened
-from unlearnbench.model.readers import side_by_side, stream_of
+from unlearnbench.model.readers import Stream, side_by_side, stream_of
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -25,10 +25,14 @@ def edge_effects(model: Model, pairs: Pairs, points: int) -> dict[tuple[str, str
     The gradient is the mean over so many points on the way from the clean to the corrupted embeddings.
     `v` is a component, or `logits`.
     """
-    change, order = _written(model, pairs), {name: place for place, name in enumerate((*model.components, LOGITS))}
+    stream = stream_of(model)
+    change, order = (
+        moved(model, pairs, stream.writers),
+        {name: place for place, name in enumerate((*model.components, LOGITS))},
+    )
     slopes: dict[str, torch.Tensor] = {}
     for share in middles(points):
-        with on_the_way(model, pairs, share), _reading(model) as leaves:
+        with on_the_way(model, pairs, share), _reading(model, stream) as leaves:
             m = pairs.difference(model, pairs.clean)
             found = torch.autograd.grad(m.sum(), list(leaves.values()))
         for name, slope in zip(leaves, found, strict=True):
@@ -42,41 +46,23 @@ def edge_effects(model: Model, pairs: Pairs, points: int) -> dict[tuple[str, str
     }
 
 
-def _written(model: Model, pairs: Pairs) -> dict[str, torch.Tensor]:
-    """Clean minus corrupted contribution of every component to the residual stream [facts, positions, width]."""
-    seen: dict[str, torch.Tensor] = {}
-
-    def keep(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-        def record(output: torch.Tensor) -> torch.Tensor:
-            seen[name] = output
-            return output
-
-        return record
-
-    with torch.no_grad(), intervened(model, {path: keep(name) for name, path in stream_of(model).writers.items()}):
-        pairs.difference(model, pairs.corrupted)
-        corrupted = dict(seen)
-        pairs.difference(model, pairs.clean)
-        return {name: output - corrupted[name] for name, output in seen.items()}
-
-
 def _block(name: str) -> str:
     return name.partition(".")[2]
 
 
 @contextmanager
-def _reading(model: Model) -> Iterator[dict[str, torch.Tensor]]:
+def _reading(model: Model, stream: Stream) -> Iterator[dict[str, torch.Tensor]]:
     """Within: zeros are added to what each component reads; the gradient of each is that of its path alone."""
     leaves: dict[str, torch.Tensor] = {}
 
     def adding(name: str) -> Callable[..., Any]:
         def hook(_: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
             key = next((key for key, value in named.items() if isinstance(value, torch.Tensor)), "")
-            stream = inputs[0] if inputs else named[key]
-            leaves[name] = torch.zeros_like(stream, requires_grad=True)
+            read = inputs[0] if inputs else named[key]
+            leaves[name] = torch.zeros_like(read, requires_grad=True)
             if inputs:
-                return (stream + leaves[name], *inputs[1:]), named
-            return inputs, {**named, key: stream + leaves[name]}
+                return (read + leaves[name], *inputs[1:]), named
+            return inputs, {**named, key: read + leaves[name]}
 
         return hook
 
@@ -86,7 +72,7 @@ def _reading(model: Model) -> Iterator[dict[str, torch.Tensor]]:
 
     last = f"{model.family.blocks}.{model.blocks - 1}"
     with model.trainable(()), intervened(model, {last: ending}), ExitStack() as stack:
-        for name, path in stream_of(model).readers.items():
+        for name, path in stream.readers.items():
             module = model.network.get_submodule(path)
             stack.callback(module.register_forward_pre_hook(adding(name), with_kwargs=True).remove)
         yield leaves

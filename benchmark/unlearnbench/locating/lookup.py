@@ -9,7 +9,7 @@ tells of all MLPs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from unlearnbench.lazy import torch
 from unlearnbench.locating.contrast import Pairs
 from unlearnbench.locating.patching import middles, on_the_way
-from unlearnbench.model.heads import heads_tapped
+from unlearnbench.model.heads import heads_tapped, projections
 from unlearnbench.model.hooks import intervened, tap
 
 if TYPE_CHECKING:
@@ -40,23 +40,23 @@ class LookUp:
 
 def look_up(model: Model, pairs: Pairs, points: int, share: float) -> LookUp:
     """Find the extraction heads, which have this share of all positive effects, and the MLPs that they read."""
-    rows = torch.arange(len(pairs.facts), device=model.device)
+    mixers, rows = projections(model), torch.arange(len(pairs.facts), device=model.device)
     answers = torch.tensor([len(ids) - 1 for ids in pairs.clean], device=model.device)
     subjects = torch.tensor([subject.stop - 1 for subject in pairs.subjects], device=model.device)
-    with torch.no_grad(), heads_tapped(model) as seen, tap(model) as outputs:
+    with torch.no_grad(), heads_tapped(model, mixers) as seen, tap(model) as outputs:
         lost = -pairs.difference(model, pairs.corrupted)
-        corrupted = dict(seen), {name: output[rows, subjects] for name, output in outputs.items()}
+        heads_then, outputs_then = dict(seen), dict(outputs)
         lost += pairs.difference(model, pairs.clean)
-        moved = {block: (z - corrupted[0][block])[rows, answers] for block, z in seen.items()}
-        told = {n: o[rows, subjects] - corrupted[1][n] for n, o in outputs.items() if n.startswith("mlp.")}
-    gradients = [_head_gradients(model, pairs, point, rows, answers) for point in middles(points)]
+        moved = {block: (z - heads_then[block])[rows, answers] for block, z in seen.items()}
+        told = {n: (o - outputs_then[n])[rows, subjects] for n, o in outputs.items() if n.startswith("mlp.")}
+    gradients = [_head_gradients(model, pairs, mixers, point, rows, answers) for point in middles(points)]
     mean = {block: torch.stack([one[block] for one in gradients]).mean(0) for block in moved}
     heads = torch.stack([(moved[block] * mean[block]).float().sum(-1).mean(0) for block in sorted(moved)])
     extracting = best(heads, share)
     effects = {name: torch.zeros(len(pairs.facts), device=model.device) for name in told}
     for point, gradient in zip(middles(points), gradients, strict=True):
         wanted = {block: g * extracting[block][None, :, None] for block, g in gradient.items()}
-        for name, slope in _through_heads(model, pairs, point, wanted, rows, answers).items():
+        for name, slope in _through_heads(model, pairs, mixers, point, wanted, rows, answers).items():
             effects[name] += (told[name] * slope[rows, subjects]).float().sum(-1) / points
     through = sum(max(effect.mean().item(), 0.0) for effect in effects.values())
     return LookUp(heads, extracting, effects, through / max(lost.mean().item(), 1e-6))
@@ -73,10 +73,10 @@ def best(effects: torch.Tensor, share: float) -> torch.Tensor:
 
 
 def _head_gradients(
-    model: Model, pairs: Pairs, share: float, rows: torch.Tensor, answers: torch.Tensor
+    model: Model, pairs: Pairs, mixers: Sequence[str], share: float, rows: torch.Tensor, answers: torch.Tensor
 ) -> dict[int, torch.Tensor]:
     """∂m/∂(heads' outputs) at the answer position [facts, heads, width], by block."""
-    with on_the_way(model, pairs, share), tap(model), heads_tapped(model) as seen:
+    with on_the_way(model, pairs, share), tap(model), heads_tapped(model, mixers) as seen:
         m = pairs.difference(model, pairs.clean)
         found = torch.autograd.grad(m.sum(), list(seen.values()))
     return {block: gradient[rows, answers] for block, gradient in zip(seen, found, strict=True)}
@@ -85,13 +85,14 @@ def _head_gradients(
 def _through_heads(
     model: Model,
     pairs: Pairs,
+    mixers: Sequence[str],
     share: float,
     wanted: dict[int, torch.Tensor],
     rows: torch.Tensor,
     answers: torch.Tensor,
 ) -> dict[str, torch.Tensor]:
     """∂(Σ wanted · heads at the answer)/∂(each MLP's output) [facts, positions, width], all other paths cut."""
-    with on_the_way(model, pairs, share), _cut(model) as leaves, heads_tapped(model) as seen:
+    with on_the_way(model, pairs, share), _cut(model) as leaves, heads_tapped(model, mixers) as seen:
         pairs.difference(model, pairs.clean)
         said = torch.stack([(seen[block][rows, answers] * slope).sum() for block, slope in wanted.items()]).sum()
         found = torch.autograd.grad(said, list(leaves.values()), allow_unused=True, materialize_grads=True)

@@ -7,7 +7,7 @@ speaks for the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +15,7 @@ from unlearnbench.lazy import torch
 from unlearnbench.locating.contrast import Pairs
 from unlearnbench.model.hooks import constantly, intervened, tap
 from unlearnbench.model.model import EMBEDDINGS
-from unlearnbench.model.reading import padded
+from unlearnbench.model.reading import outputs_of, padded
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -31,9 +31,7 @@ def exact_effects(model: Model, pairs: Pairs, direction: Direction) -> dict[str,
     """
     with torch.no_grad():
         run, source = (pairs.clean, pairs.corrupted) if direction == "noising" else (pairs.corrupted, pairs.clean)
-        with tap(model) as seen:
-            pairs.difference(model, source)
-            swapped = dict(seen)
+        swapped = outputs_of(model, source)
         before, found = pairs.difference(model, run), dict[str, torch.Tensor]()
         for name, component in model.components.items():
             with intervened(model, {component.path: constantly(swapped[name])}):
@@ -60,13 +58,10 @@ def attribution_effects(model: Model, pairs: Pairs, points: int = 1) -> dict[str
     return {name: (change[name] * gradient).float().sum((1, 2)) for name, gradient in gradients.items()}
 
 
-def moved(model: Model, pairs: Pairs) -> dict[str, torch.Tensor]:
-    """Clean minus corrupted output of every component [facts, positions, width]."""
-    with torch.no_grad(), tap(model) as seen:
-        pairs.difference(model, pairs.corrupted)
-        corrupted = dict(seen)
-        pairs.difference(model, pairs.clean)
-        return {name: output - corrupted[name] for name, output in seen.items()}
+def moved(model: Model, pairs: Pairs, paths: Mapping[str, str] | None = None) -> dict[str, torch.Tensor]:
+    """Clean minus corrupted output of every component, or of the modules at these paths [facts, positions, width]."""
+    clean, corrupted = (outputs_of(model, prompts, paths) for prompts in (pairs.clean, pairs.corrupted))
+    return {name: output - corrupted[name] for name, output in clean.items()}
 
 
 def middles(points: int) -> Sequence[float]:

@@ -15,6 +15,7 @@ from typing import Any
 from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
 from unlearnbench.model.model import Model
+from unlearnbench.model.readers import is_norm
 
 NEARLY_ZERO = 1e-9
 APART = ("q_proj", "k_proj")
@@ -31,8 +32,7 @@ def linearized(model: Model) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for module in model.network.modules():
-            sizes = [parameter.dim() for parameter in module.parameters(recurse=False)]
-            if sizes and max(sizes) == 1:
+            if is_norm(module):
                 stack.callback(module.register_forward_hook(_norm).remove)
         for name, component in model.components.items():
             part = model.network.get_submodule(component.path)

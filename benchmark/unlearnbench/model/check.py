@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+def try_out(network: PreTrainedModel, device: torch.device) -> None:
+    """Run two tokens through the network, for whoever watches its modules."""
+    with torch.no_grad():
+        network(input_ids=torch.tensor([[0, 1]], device=device), use_cache=False)
+
+
 def output_without_weights(network: PreTrainedModel, path: str, device: torch.device) -> float:
     """The largest value that a module puts out, for two tokens, while all of its own weights are zero."""
     module, seen = network.get_submodule(path), list[torch.Tensor]()
@@ -25,7 +31,7 @@ def output_without_weights(network: PreTrainedModel, path: str, device: torch.de
         with torch.no_grad():
             for parameter, _ in copies:
                 parameter.zero_()
-            network(input_ids=torch.tensor([[0, 1]], device=device), use_cache=False)
+        try_out(network, device)
     finally:
         handle.remove()
         with torch.no_grad():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
+from unlearnbench.model.check import try_out
+from unlearnbench.model.hooks import noting
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -22,36 +24,34 @@ def head_count(model: Model) -> int:
 
 
 def projections(model: Model) -> list[str]:
-    """Path of the module of each block that reads the heads' outputs: the last one with weights in the attention.
+    """Path of the module of each block that reads the heads' outputs: the last one with a matrix in the attention.
 
-    Found by running one token and looking which module comes last, whatever it is called.
+    Found by trying it out and looking which module comes last, whatever it is called. To be called before outputs are
+    replaced: replacements are as long as their prompts.
     Raises `UsageError` where what it reads cannot be cut into heads.
     """
-    if model.projections is None:
-        called: dict[str, tuple[str, int]] = {}
-        paths = {f"attention.{block}": model.components[f"attention.{block}"].path for block in range(model.blocks)}
-        with ExitStack() as stack:
-            for name, path in paths.items():
-                for inner, module in model.network.get_submodule(path).named_modules():
-                    if isinstance(getattr(module, "weight", None), torch.nn.Parameter) and module.weight.dim() == 2:
+    called: dict[int, tuple[str, int]] = {}
+    with ExitStack() as stack:
+        for block in range(model.blocks):
+            path = model.components[f"attention.{block}"].path
+            for inner, module in model.network.get_submodule(path).named_modules():
+                if isinstance(getattr(module, "weight", None), torch.nn.Parameter) and module.weight.dim() == 2:
 
-                        def note(_: Any, inputs: Any, name: str = name, where: str = f"{path}.{inner}") -> None:
-                            called[name] = (where, inputs[0].shape[-1])
+                    def note(_: Any, inputs: Any, block: int = block, where: str = f"{path}.{inner}") -> None:
+                        called[block] = (where, inputs[0].shape[-1])
 
-                        stack.callback(module.register_forward_pre_hook(note).remove)
-            with torch.no_grad():
-                model.network(input_ids=torch.zeros((1, 1), dtype=torch.long, device=model.device), use_cache=False)
-        for name, (where, width) in called.items():
-            if width % head_count(model):
-                raise UsageError(f"{where} reads {width} numbers, which are not {head_count(model)} heads of {name}")
-        model.projections = [called[name][0] for name in paths]
-    return model.projections
+                    stack.callback(module.register_forward_pre_hook(note).remove)
+        try_out(model.network, model.device)
+    for where, width in called.values():
+        if width % head_count(model):
+            raise UsageError(f"{where} reads {width} numbers, which are not {head_count(model)} heads")
+    return [called[block][0] for block in range(model.blocks)]
 
 
 @contextmanager
-def heads_changed(model: Model, changes: Mapping[int, Change]) -> Iterator[None]:
-    """Within: the heads' outputs in these blocks are replaced by a function of themselves."""
-    count, paths = head_count(model), projections(model)
+def heads_changed(model: Model, mixers: Sequence[str], changes: Mapping[int, Change]) -> Iterator[None]:
+    """Within: the heads' outputs in these blocks are replaced by a function of themselves; see `projections`."""
+    count = head_count(model)
 
     def replacing(change: Change) -> Callable[..., Any]:
         def hook(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -62,22 +62,14 @@ def heads_changed(model: Model, changes: Mapping[int, Change]) -> Iterator[None]
 
     with ExitStack() as stack:
         for block, change in changes.items():
-            module = model.network.get_submodule(paths[block])
+            module = model.network.get_submodule(mixers[block])
             stack.callback(module.register_forward_pre_hook(replacing(change)).remove)
         yield
 
 
 @contextmanager
-def heads_tapped(model: Model) -> Iterator[dict[int, torch.Tensor]]:
+def heads_tapped(model: Model, mixers: Sequence[str]) -> Iterator[dict[int, torch.Tensor]]:
     """Within: the heads' outputs [batch, positions, heads, width] of every block at the latest forward pass."""
     seen: dict[int, torch.Tensor] = {}
-
-    def keep(block: int) -> Change:
-        def record(heads: torch.Tensor) -> torch.Tensor:
-            seen[block] = heads
-            return heads
-
-        return record
-
-    with heads_changed(model, {block: keep(block) for block in range(model.blocks)}):
+    with heads_changed(model, mixers, {block: noting(seen, block) for block in range(model.blocks)}):
         yield seen

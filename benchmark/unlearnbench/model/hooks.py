@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from unlearnbench.lazy import torch
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
+
+Key = TypeVar("Key")
 
 
 @contextmanager
@@ -27,28 +29,38 @@ def constantly(output: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda _: output
 
 
+def noting(seen: dict[Key, torch.Tensor], key: Key) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A change of nothing, that keeps what passes."""
+
+    def note(output: torch.Tensor) -> torch.Tensor:
+        seen[key] = output
+        return output
+
+    return note
+
+
+@contextmanager
+def recorded(model: Model, paths: Mapping[str, str]) -> Iterator[dict[str, torch.Tensor]]:
+    """Within: what the modules at these paths put out at the latest forward pass, by the names of the paths."""
+    seen: dict[str, torch.Tensor] = {}
+    with intervened(model, {path: noting(seen, name) for name, path in paths.items()}):
+        yield seen
+
+
 @contextmanager
 def tap(model: Model) -> Iterator[dict[str, torch.Tensor]]:
     """Within: the outputs [batch, positions, width] of all components at the latest forward pass.
 
     Where gradients are enabled they can be differentiated with respect to, though no weight is.
     """
-    seen: dict[str, torch.Tensor] = {}
-
-    def keep(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-        def record(output: torch.Tensor) -> torch.Tensor:
-            seen[name] = output
-            return output
-
-        return record
 
     def start(output: torch.Tensor) -> torch.Tensor:
         return output.detach().requires_grad_() if torch.is_grad_enabled() else output
 
     embeddings = model.network.get_input_embeddings()
-    paths: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {c.path: keep(n) for n, c in model.components.items()}
-    paths |= {name: start for name, module in model.network.named_modules() if module is embeddings}
-    with model.trainable(()), intervened(model, paths):
+    first = {name: start for name, module in model.network.named_modules() if module is embeddings}
+    paths = {name: component.path for name, component in model.components.items()}
+    with model.trainable(()), intervened(model, first), recorded(model, paths) as seen:
         yield seen
 
 

@@ -47,8 +47,6 @@ class Model:
         """Tokens of prompts seen before …"""
         self.encoded: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
         """… and of prompts with their continuations (`reading.encode`)."""
-        self.projections: list[str] | None = None
-        """Paths of the modules that mix the heads of each block, once they were looked for (`heads.projections`)."""
         self.tokens_forward = self.tokens_backward = 0
         """Tokens processed so far, for the FLOP estimate."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unlearnbench.lazy import torch
+from unlearnbench.model.check import try_out
 from unlearnbench.model.hooks import intervened
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Stream:
 
 
 def stream_of(model: Model) -> Stream:
-    """Found by running one token: a norm belongs to the component whose input it puts out, or whose output it reads."""
+    """Found by trying it out: a norm belongs to the component whose input it puts out, or whose output it reads."""
     names = {component.path: name for name, component in model.components.items()}
     wrote, readers, writers = dict[int, str](), dict[str, str](), {name: path for path, name in names.items()}
     kept: list[torch.Tensor] = []  # alive until the end, so that no id is used twice
@@ -49,11 +50,10 @@ def stream_of(model: Model) -> Stream:
 
     with ExitStack() as stack:
         for path, module in model.network.named_modules():
-            if path in names or _is_norm(module):
+            if path in names or is_norm(module):
                 stack.callback(module.register_forward_pre_hook(entering(path), with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(leaving(path)).remove)
-        with torch.no_grad():
-            model.network(input_ids=torch.zeros((1, 1), dtype=torch.long, device=model.device), use_cache=False)
+        try_out(model.network, model.device)
     return Stream(readers, writers)
 
 
@@ -62,7 +62,8 @@ def _first(values: tuple[Any, ...]) -> torch.Tensor:
     return found
 
 
-def _is_norm(module: torch.nn.Module) -> bool:
+def is_norm(module: torch.nn.Module) -> bool:
+    """Whether all of its own weights are vectors."""
     sizes = [parameter.dim() for parameter in module.parameters(recurse=False)]
     return bool(sizes) and max(sizes) == 1
 
@@ -75,13 +76,11 @@ def side_by_side(model: Model) -> bool:
     def keep(_: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         read.append(_first((*inputs, *named.values())))
 
-    ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
     handle = model.network.get_submodule(mlp).register_forward_pre_hook(keep, with_kwargs=True)
     try:
-        with torch.no_grad():
-            model.network(input_ids=ids, use_cache=False)
-            with intervened(model, {attention: lambda output: output + 1.0 + output.abs()}):
-                model.network(input_ids=ids, use_cache=False)
+        try_out(model.network, model.device)
+        with intervened(model, {attention: lambda output: output + 1.0 + output.abs()}):
+            try_out(model.network, model.device)
     finally:
         handle.remove()
     return torch.equal(read[0], read[1])
