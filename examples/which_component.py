@@ -1,5 +1,7 @@
 """Edit each component alone, then attack: `python examples/which_component.py --models tiny --seeds 0 1 2`.
 
+With `--localizers fact_lookup early_mlps …` what these choose is edited instead.
+
 Facts are rewritten by training one component, until nine in ten of T say their target or the steps are over (see
 `unlearnbench.editing.goal`), and asked again in other wordings and as multiple choice.
 Then half of them (T) are taught back to the whole model for 30 steps, and the other half (V) is
@@ -21,16 +23,16 @@ from unlearnbench.asking.prompts import known_share
 from unlearnbench.asking.task import Task
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.place import EditingPlace
-from unlearnbench.editing.retain import RetainText, load_retain
-from unlearnbench.facts import Fact, Split
+from unlearnbench.editing.retain import load_retain
+from unlearnbench.facts import Split
+from unlearnbench.locating.outcome import Relearning
 from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model
-from unlearnbench.model.reading import answer_loss, text_loss
 from unlearnbench.model.source import Located, locate
 from unlearnbench.running.base import base_of
 from unlearnbench.running.words import parse_facts, parse_method, parse_tasks
 
-ATTACK_STEPS, ATTACK_RATE = 30, 1e-3
+ATTACK = Relearning(steps=30, learning_rate=1e-3)
 Row = dict[str, float]
 
 
@@ -58,19 +60,6 @@ def scene(name: str, facts_label: str, seed: int) -> Scene:
     return Scene(located, model, split, place, asking, {n.partition("/")[2]: task for n, task in tasks.items()})
 
 
-def relearn(model: Model, taught: Sequence[Fact], retain: RetainText, seed: int) -> None:
-    """Teach these facts to the whole model, beside retain text; changes its weights."""
-    pairs = [(fact.prompt, fact.answer) for fact in taught]
-    with model.trainable(model.parameters) as parameters:
-        optimizer = torch.optim.AdamW(parameters.values(), lr=ATTACK_RATE, weight_decay=0.0)
-        for step in range(ATTACK_STEPS):
-            loss = answer_loss(model, pairs) + text_loss(model, retain.batch(seed, step, 8))
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-
-
 def asked(here: Scene) -> Row:
     """The figures of the model as it is now."""
     model, split, found = here.model, here.split, Row()
@@ -84,13 +73,13 @@ def asked(here: Scene) -> Row:
             found[f"{task} {value}"] = fmean(row.values[value] for row in rows)
     found["maintain"] = known_share(model, split.maintain_test)
     with model.restored():
-        relearn(model, split.relearn_train, here.place.retain, here.place.seed)
+        ATTACK.teach(model, split.relearn_train, here.place)
         found["V after T"] = known_share(model, split.relearn_test)
     return found
 
 
-def rows(here: Scene, steps: int, until: float, places: Sequence[str] | None) -> Iterator[tuple[str, Row]]:
-    """The references, then an edit of each of these places, or of every component, all MLPs, and everything."""
+def rows(here: Scene, steps: int, until: float, localizers: Mapping[str, str]) -> Iterator[tuple[str, Row]]:
+    """The references, then an edit where each of these localizers points, by the name in the table."""
     model = here.model
     yield "base", asked(here)
     oracle = parse_method("oracle")
@@ -102,15 +91,13 @@ def rows(here: Scene, steps: int, until: float, places: Sequence[str] | None) ->
     order = [*here.split.never_known]
     unknown = replace(here.split, relearn_train=order[::2][:half], relearn_test=order[1::2], never_known=())
     yield "never-known", asked(replace(here, split=unknown))
-    localizers = [f"named[components={name}]" for name in places or model.places]
-    for localizer in (*localizers, *(() if places else ("all_mlps", "everything"))):
+    for name, localizer in localizers.items():
         word = f"full_finetune[localizer={localizer},steps={steps},until={until}]"
         method = parse_method(word).resolved(here.located.source)
         seen = here.split.for_methods()
         where = method.localize(model, seen, here.place)
         with model.restored(where.tensors):
             history = method.edit(model, seen, where, here.place)
-            name = localizer.removeprefix("named[components=").rstrip("]")
             yield name, {"steps": len(history), "reached": history[-1]["reached"], **asked(here)}
 
 
@@ -121,6 +108,7 @@ def main(
     steps: int,
     until: float = 0.9,
     places: Sequence[str] | None = None,
+    localizers: Sequence[str] | None = None,
 ) -> dict[str, dict[str, list[Row]]]:
     """Print one table per model: means over seeds, and the standard error of what comes back."""
     torch.set_num_threads(1)
@@ -128,7 +116,11 @@ def main(
     for name in models:
         found = tables.setdefault(name, {})
         for seed in seeds:
-            for what, row in rows(scene(name, facts, seed), steps, until, places):
+            here = scene(name, facts, seed)
+            edits = {place: f"named[components={place}]" for place in places or here.model.places}
+            edits |= {} if places else {word: word for word in ("all_mlps", "everything")}
+            edits = {word: word for word in localizers} if localizers else edits
+            for what, row in rows(here, steps, until, edits):
                 found.setdefault(what, []).append(row)
                 print(f"{name} seed {seed} {what}: V after T {row['V after T']:.2f}", flush=True)
         columns = list(next(reversed(found.values()))[0])
@@ -157,5 +149,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=80, help="at most")
     parser.add_argument("--until", type=float, default=0.9, help="share of T that is to say its target")
     parser.add_argument("--places", nargs="+", help="mlp.2, mlp.2+mlp.3 …; every component, if none is given")
-    chosen = parser.parse_args()
-    main(chosen.models, chosen.facts, chosen.seeds, chosen.steps, chosen.until, chosen.places)
+    parser.add_argument("--localizers", nargs="+", help="fact_lookup, early_mlps …, instead of single components")
+    main(**vars(parser.parse_args()))

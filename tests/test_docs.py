@@ -39,6 +39,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with CONTRIBUTING's examples in `mine/`, and one run to show."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
+    (tmp_path / "where.json").write_text('{"components": ["mlp.3"]}')
     for body in blocks("CONTRIBUTING.md", "python"):
         name = re.match(r"# (mine/\w+\.py)\n", body)
         if name:
@@ -58,7 +59,7 @@ def shortened(command: str) -> list[str]:
         words = [re.sub(r"pretrained=[^,\s]+", "pretrained={model}", word) for word in words] + ["--dry_run"]
         words = ["{model}" if word == "BASE" else word for word in words]
     elif words[0] == "run":
-        words += ["--method_args", "steps=2"]
+        words = [word.replace("where/relp.json", "where.json") for word in words] + ["--method_args", "steps=2"]
     elif words[0] == "teach":
         words = [re.sub(r"pretrained=[^,\s]+", "pretrained={model}", word) for word in words]
         words += ["--steps", "2", "--retain_text", "world"]

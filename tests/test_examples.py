@@ -45,10 +45,10 @@ def test_a_composed_method_writes_where_it_was_told(capsys: pytest.CaptureFixtur
 def test_one_component_is_edited_and_attacked_beside_its_references(capsys: pytest.CaptureFixture[str]) -> None:
     main = runpy.run_path(str(EXAMPLES / "which_component.py"))["main"]
 
-    found = main(["tiny"], "sports:people-16", [0], 30, places=["mlp.2+mlp.3"])["tiny"]
+    found = main(["tiny"], "sports:people-16", [0], 30, localizers=["named[components=mlp.2+mlp.3]"])["tiny"]
 
-    base, unknown, edited = (found[what][0] for what in ("base", "never-known", "mlp.2+mlp.3"))
-    assert list(found) == ["base", "never-known", "mlp.2+mlp.3"]
+    base, unknown, edited = (row[0] for row in found.values())
+    assert list(found) == ["base", "never-known", "named[components=mlp.2+mlp.3]"]
     assert base["forget accuracy"] > 0.9 > 0.5 > unknown["forget accuracy"]
     assert edited["forget edit_accuracy"] > base["forget edit_accuracy"]
     assert "V after T" in capsys.readouterr().out

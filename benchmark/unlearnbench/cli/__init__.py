@@ -21,7 +21,18 @@ EXIT_CODES = """exit codes:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line, with a subcommand for each verb."""
-    from unlearnbench.cli import doctor, grammar, leaderboard, listing, organism_report, repeat, run, show, teach
+    from unlearnbench.cli import (
+        doctor,
+        grammar,
+        leaderboard,
+        listing,
+        localize,
+        organism_report,
+        repeat,
+        run,
+        show,
+        teach,
+    )
 
     root = grammar.Parser(
         prog="unlearnbench",
@@ -31,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     verbs = root.add_subparsers(metavar="VERB", required=True, parser_class=grammar.Parser)
-    for verb in (run, repeat, listing, show, leaderboard, organism_report, teach, doctor):
+    for verb in (run, localize, repeat, listing, show, leaderboard, organism_report, teach, doctor):
         verb.add_to(verbs)
     for sub in verbs.choices.values():  # after the verb too; suppressed, so that it does not undo the first place
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks of errors")

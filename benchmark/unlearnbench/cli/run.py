@@ -17,7 +17,7 @@ from unlearnbench.running.runner import unasked
 
 SUITE_OPTIONS = ("model", "model_args", "facts", "methods", "tasks", "seeds", "batch_size", "retain_text")
 """What a suite says itself …"""
-OWN_OPTIONS = ("method_args", "facts_file", "device", "threads", "keep_edits", "output_path")
+OWN_OPTIONS = ("method_args", "localization", "facts_file", "device", "threads", "keep_edits", "output_path")
 """… and what is said beside it, or not at all."""
 
 
@@ -25,10 +25,21 @@ def add_to(verbs: Any) -> None:
     """Declare the verb and its options."""
     verb = verbs.add_parser("run", help="edit a model with each method and record what it still knows")
     add_model_options(verb)
+    verb.add_argument(
+        "--base",
+        metavar="NAME|FOLDER",
+        help="score the finished edit pretrained=… against this, the model it was made from",
+    )
     verb.add_argument("--facts", nargs="+", action=Words, metavar="F", help="what to forget: sports:people-64 …")
     verb.add_argument("--methods", "-m", nargs="+", action=Words, help="names, or name[setting=value,…]")
     verb.add_argument(
         "--method_args", nargs="+", action=Pairs, metavar="K=V", help="settings for all methods that have them"
+    )
+    verb.add_argument(
+        "--localization",
+        type=Path,
+        metavar="FILE",
+        help="where all methods write, as `localize --output` or you say it",
     )
     verb.add_argument("--tasks", "-t", nargs="+", action=Words, help="sports/forget …, or sports for all of them")
     verb.add_argument("--seeds", nargs="+", type=whole_numbers, help="0,1,2 or 0-4 (default 0)")
@@ -63,11 +74,6 @@ def add_model_options(verb: argparse.ArgumentParser) -> None:
         action=Pairs,
         metavar="K=V",
         help="for hf: pretrained=NAME|FOLDER, revision=, dtype=float32|bfloat16, device_map=auto, attention=sdpa|eager",
-    )
-    verb.add_argument(
-        "--base",
-        metavar="NAME|FOLDER",
-        help="score the finished edit pretrained=… against this, the model it was made from",
     )
     verb.add_argument("--facts_file", help="your own facts in the fact set's format (sports: CSV athlete,sport)")
     verb.add_argument("--retain_text", help="world, pile or a file with one text per line (default: the model's)")
@@ -110,7 +116,7 @@ def _request(chosen: argparse.Namespace) -> Request:
         given |= _finished(chosen)
     if not chosen.suite:
         return Request(**{"methods": (), "facts": (), "tasks": (), **given, **beside})
-    unwanted = [*given, *(name for name in ("method_args", "facts_file") if name in beside)]
+    unwanted = [*given, *(name for name in ("method_args", "localization", "facts_file") if name in beside)]
     if unwanted:
         raise UsageError(f"--suite says all of --{', --'.join(unwanted)} itself", "leave one of them out")
     suite = suites.load_suite(chosen.suite)

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from unlearnbench import registry
+from unlearnbench.editing.localization_file import read_localization
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import FactSet
 from unlearnbench.model.source import Located, locate
 from unlearnbench.running.plan import Cell, plan
 from unlearnbench.running.words import parse_facts, parse_methods
+from unlearnbench.settings import configured
 
 RESULTS = Path("results")
 MOST = 1_000_000
@@ -26,6 +29,7 @@ class Request:
     model_args: dict[str, str] = field(default_factory=dict)
     seeds: Sequence[int] = (0,)
     method_args: dict[str, str] = field(default_factory=dict)
+    localization: Path | None = None
     facts_file: str | None = None
     retain_text: str | None = None
     batch_size: int = 64
@@ -61,7 +65,12 @@ def ordered(request: Request) -> Order:
     for name, value in (("batch_size", request.batch_size), ("threads", request.threads)):
         if value is not None and not 1 <= value <= MOST:
             raise UsageError(f"--{name} must be 1 or more, and {MOST:,} at the most, not {value}")
-    methods = parse_methods(request.methods, request.method_args)
+    shared: dict[str, Any] = dict(request.method_args)
+    if request.localization:
+        read_localization(request.localization)  # wrong, though no method may have a localizer
+        from_file = registry.localizers["from_file"]
+        shared["localizer"] = configured(from_file, {"file": request.localization}, "--localization")
+    methods = parse_methods(request.methods, shared)
     facts = [parse_facts(word, request.facts_file) for word in request.facts]
     located = locate(request.model, request.model_args, request.retain_text)
     for fact_set in facts:

@@ -1,0 +1,106 @@
+"""How well an edit of one place works: what an editor would want of a localizer, tried out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import harmonic_mean
+from typing import TYPE_CHECKING
+
+from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.place import EditingPlace, silent
+from unlearnbench.errors import Diverged, UsageError
+from unlearnbench.facts import Fact, TrainingSplit
+from unlearnbench.lazy import torch
+from unlearnbench.model.reading import answer_loss, text_loss
+from unlearnbench.model.scoring import score_directly
+from unlearnbench.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from unlearnbench.editing.finetuning import FineTuning
+    from unlearnbench.model.model import Model
+
+
+@dataclass(frozen=True)
+class Relearning:
+    """Some facts are taught back to the whole model, beside retain text."""
+
+    steps: int
+    learning_rate: float = 1e-3
+    retain_batch: int = 8
+
+    def teach(self, model: Model, facts: Sequence[Fact], place: EditingPlace) -> None:
+        """Changes the model's weights."""
+        pairs = [(fact.prompt, fact.answer) for fact in facts]
+        with model.trainable(model.parameters) as parameters:
+            optimizer = torch.optim.AdamW(parameters.values(), lr=self.learning_rate, weight_decay=0.0)
+            for step in range(self.steps):
+                text = place.retain.batch(place.seed, step, self.retain_batch)
+                torch.autograd.backward(answer_loss(model, pairs) + text_loss(model, text))
+                torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
+                optimizer.step()
+                optimizer.zero_grad()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an edit of one place led to, each a share between 0 and 1."""
+
+    forgotten: float
+    """Facts to forget whose answer is no longer the likeliest choice, …"""
+    held: float
+    """… half of T that is still so when the other half has been taught back, …"""
+    kept: float
+    """… and facts of maintain-dev that are still known."""
+
+    @property
+    def score(self) -> float:
+        """Their harmonic mean: an edit that fails at one of them has failed."""
+        return harmonic_mean((self.forgotten, self.held, self.kept))
+
+
+def outcomes(
+    model: Model,
+    split: TrainingSplit,
+    place: EditingPlace,
+    names: Sequence[str],
+    method: FineTuning,
+    relearning: Relearning,
+    told: Callable[[int, int], None],
+) -> dict[str, Outcome]:
+    """Edit each of these places alone, attack, look, and put the model back. V is not looked at after the attack."""
+    order = sorted(split.relearn_train or split.forget, key=lambda fact: fact.id)
+    random.Random(derive_seed(place.seed, "halves")).shuffle(order)
+    taught, asked = order[::2], order[1::2]
+    if not asked:
+        raise UsageError("an edit is attacked with one half of T and asked the other; T has one fact")
+    quiet, found = replace(place, progress=silent), {}
+    for done, name in enumerate(names):
+        told(done, len(names))
+        where = Localization.of(model, [name])
+        with model.restored():
+            try:
+                method.edit(model, split, where, quiet)
+                forgotten, kept = 1 - _known(model, split.forget), _known(model, split.maintain_dev)
+                relearning.teach(model, taught, place)
+                found[name] = Outcome(forgotten, 1 - _known(model, asked), kept)
+            except Diverged:
+                found[name] = Outcome(1.0, 1.0, 0.0)
+    return found
+
+
+def price(model: Model, split: TrainingSplit, place: EditingPlace, method: FineTuning, relearning: Relearning) -> float:
+    """FLOP of one such outcome: those of one step of the edit, for every step of both."""
+    tokens = model.tokens_forward, model.tokens_backward
+    everywhere = Localization.of(model, [next(iter(model.components))])
+    with model.restored(everywhere.tensors):
+        replace(method, steps=1).edit(model, split, everywhere, replace(place, progress=silent))
+    forward, backward = model.tokens_forward - tokens[0], model.tokens_backward - tokens[1]
+    return 2.0 * model.size(model.parameters) * (forward + 2 * backward) * (method.steps + relearning.steps)
+
+
+def _known(model: Model, facts: Sequence[Fact]) -> float:
+    """Share of facts whose answer is the likeliest choice; 1 where there are none."""
+    credits = [one.credit(0) for one in score_directly(model, facts)]
+    return sum(credits) / len(credits) if credits else 1.0
