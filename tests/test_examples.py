@@ -1,5 +1,6 @@
 """The examples run as they are, from any folder."""
 
+import math
 import runpy
 from pathlib import Path
 
@@ -17,6 +18,7 @@ def test_every_example_is_run_here() -> None:
         "recompute_a_record",
         "where_an_edit_wrote",
         "which_component",
+        "which_localizer",
     }
 
 
@@ -52,3 +54,32 @@ def test_one_component_is_edited_and_attacked_beside_its_references(capsys: pyte
     assert base["forget accuracy"] > 0.9 > 0.5 > unknown["forget accuracy"]
     assert edited["forget edit_accuracy"] > base["forget edit_accuracy"]
     assert "V after T" in capsys.readouterr().out
+
+
+def test_localizers_are_held_to_exact_patching_and_to_where_facts_were_taught(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main = runpy.run_path(str(EXAMPLES / "which_localizer.py"))["main"]
+
+    found = main(["tiny-planted"], "sports:people-64", [0], no_edits=True)["tiny-planted"]
+
+    gold, lookup, early = (found[word][0] for word in ("exact_patching", "fact_lookup[least=0]", "early_mlps"))
+    assert gold["exact ρ, all"] == gold["exact r, all"] == pytest.approx(1)
+    assert lookup["precision@1, MLPs"] == 1 > early["precision@1, MLPs"]
+    assert found["attribution_patching[points=1]"][0]["passes"] == 4  # two forward, one backward that counts as two
+    assert "exact ρ, all" not in lookup
+    assert "| fact_lookup[least=0]" in capsys.readouterr().out
+
+
+def test_a_localizer_agrees_with_a_truth_as_far_as_its_ranking_does() -> None:
+    module = runpy.run_path(str(EXAMPLES / "which_localizer.py"))
+    names = ["a", "b", "c", "d"]
+    truth = dict(zip(names, [1.0, 2.0, 3.0, 10.0], strict=True))
+
+    rho, r = module["agreement"](dict(zip(names, [0.1, 0.2, 0.3, 0.4], strict=True)), truth, names)
+    assert rho == pytest.approx(1)
+    assert 0 < r < 1
+    assert all(math.isnan(value) for value in module["agreement"](dict.fromkeys(names, 1.0), truth, names))
+    assert module["recovery"](truth, ["d"], names) == (1.0, 1.0)
+    assert module["recovery"](truth, ["c"], names) == (pytest.approx(2 / 3), 0.0)
+    assert module["recovery"](dict.fromkeys(names, 1.0), ["a"], names) == (0.5, 0.25)

@@ -11,14 +11,14 @@ from unlearnbench.editing.place import EditingPlace
 from unlearnbench.lazy import torch
 from unlearnbench.locating.contrast import Pairs
 from unlearnbench.locating.patching import attribution_effects
-from unlearnbench.locating.ranking import Contrasting
+from unlearnbench.locating.ranking import Grained
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
 
 
 @register("attribution_patching")
 @dataclass(frozen=True, kw_only=True)
-class AttributionPatching(Contrasting):
+class AttributionPatching(Grained):
     """The components that matter most for the answers, by gradients along the way to the corrupted prompt."""
 
     points: Annotated[int, Field(ge=1)] = 5
@@ -27,4 +27,4 @@ class AttributionPatching(Contrasting):
 
     def effects(self, model: Model, pairs: Pairs, place: EditingPlace) -> dict[str, torch.Tensor]:
         """See `attribution_effects`."""
-        return attribution_effects(model, pairs, self.points)
+        return attribution_effects(model, pairs, self.points, self.sites(model))

@@ -8,14 +8,14 @@ from unlearnbench.editing.place import EditingPlace
 from unlearnbench.lazy import torch
 from unlearnbench.locating.contrast import Pairs
 from unlearnbench.locating.patching import Direction, exact_effects
-from unlearnbench.locating.ranking import Contrasting
+from unlearnbench.locating.ranking import Grained
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
 
 
 @register("exact_patching")
 @dataclass(frozen=True, kw_only=True)
-class ExactPatching(Contrasting):
+class ExactPatching(Grained):
     """The components whose output, swapped, changes the answers most."""
 
     direction: Direction = "noising"
@@ -23,4 +23,4 @@ class ExactPatching(Contrasting):
 
     def effects(self, model: Model, pairs: Pairs, place: EditingPlace) -> dict[str, torch.Tensor]:
         """See `exact_effects`."""
-        return exact_effects(model, pairs, self.direction)
+        return exact_effects(model, pairs, self.direction, self.sites(model))

@@ -30,7 +30,11 @@ class Inverted(Localizer):
         """Raises `UsageError` where the other does not rank."""
         where = self.localizer.localize(model, split, place)
         kinds = {name.partition(".")[0] for name in where.components}
-        scores = {name: -score for name, score in where.scores.items() if name.partition(".")[0] in kinds}
+        scores = {
+            name: -score
+            for name, score in where.scores.items()
+            if name in model.components and name.partition(".")[0] in kinds
+        }
         if not scores:
             raise UsageError(f"{self.localizer.name} ranks nothing, so there is no bottom of its ranking")
         return Localization.top(model, scores, model.size(where.tensors) / model.block_size, scores)

@@ -94,3 +94,29 @@ def test_taps_and_edges_leave_no_hook(model: Model, pairs: Pairs) -> None:
         last_logits(model, pairs.clean)
     assert set(seen) == set(model.components)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.network.modules())
+
+
+def test_an_edge_is_the_slope_of_m_along_what_one_component_writes_where_another_reads_it(
+    model: Model, pairs: Pairs
+) -> None:
+    stream, step = stream_of(model), 1e-2
+    change, edges = moved(model, pairs, stream.writers), edge_effects(model, pairs, 1)
+    for source, reader in (("mlp.0", "attention.2"), ("attention.1", "mlp.3"), ("attention.0", "mlp.2")):
+
+        def m(share: float, source: str = source, reader: str = reader) -> torch.Tensor:
+            module = model.network.get_submodule(stream.readers[reader])
+
+            def nudged(_: object, inputs: tuple, named: dict) -> tuple[tuple, dict]:  # type: ignore[type-arg]
+                if inputs:
+                    return (inputs[0] + share * change[source], *inputs[1:]), named
+                return inputs, {**named, "hidden_states": named["hidden_states"] + share * change[source]}
+
+            handle = module.register_forward_pre_hook(nudged, with_kwargs=True)
+            try:
+                with torch.no_grad():
+                    return pairs.difference(model, pairs.clean)
+            finally:
+                handle.remove()
+
+        slope = (m(step) - m(-step)) / (2 * step)
+        torch.testing.assert_close(edges[source, reader], slope, atol=2e-3, rtol=2e-2)

@@ -203,7 +203,7 @@ def test_where_nobodys_prompt_is_as_long_other_tokens_stand_for_the_subject(
 ) -> None:
     before, after = _ids(llama, "Fact:"), _ids(llama, "Fact: X plays the sport of")[-4:]
 
-    AttributionPatching(budget=1.0).localize(llama, _pair(*subjects), place)
+    AttributionPatching().localize(llama, _pair(*subjects), place)
 
     ((fact, ids),) = corruptions
     clean = _ids(llama, fact.prompt)
@@ -225,7 +225,7 @@ def test_where_nobodys_prompt_is_as_long_other_tokens_stand_for_the_subject(
 def test_prompts_that_share_a_name_are_corrupted_all_the_same(
     llama: Model, place: EditingPlace, corruptions: list[tuple[Fact, list[int]]], subjects: tuple[str, str]
 ) -> None:
-    AttributionPatching(budget=1.0).localize(llama, _pair(*subjects), place)
+    AttributionPatching().localize(llama, _pair(*subjects), place)
 
     ((fact, ids),) = corruptions
     clean = _ids(llama, fact.prompt)
@@ -237,7 +237,7 @@ def test_prompts_that_share_a_name_are_corrupted_all_the_same(
 def test_a_prompt_that_begins_another_keeps_the_beginning_of_text(
     llama: Model, place: EditingPlace, corruptions: list[tuple[Fact, list[int]]]
 ) -> None:
-    AttributionPatching(budget=1.0).localize(llama, _pair("Aaron", "Aaron Rodgers", "The sport of {}"), place)
+    AttributionPatching().localize(llama, _pair("Aaron", "Aaron Rodgers", "The sport of {}"), place)
 
     ((fact, ids),) = corruptions
     clean = _ids(llama, fact.prompt)
@@ -274,9 +274,9 @@ def test_one_kind_of_component_is_ranked_unless_all_are_asked_for(
     llama: Model, split: Split, place: EditingPlace
 ) -> None:
     for kind in ("mlp", "attention"):
-        where = AttributionPatching(among=kind, budget=1.0).localize(llama, split.for_methods(), place)
+        where = AttributionPatching(among=kind).localize(llama, split.for_methods(), place)
 
-        assert set(where.components) == {name for name in llama.components if name.startswith(kind)}
+        assert all(name.startswith(kind) for name in where.components)
         assert set(where.scores) == set(llama.components)
 
 
@@ -286,3 +286,15 @@ def test_no_more_examples_are_used_than_asked_for(
     AttributionPatching(examples=5).localize(llama, split.for_methods(), place)
 
     assert len({fact.id for fact, _ in corruptions}) == 5
+
+
+def test_a_budget_that_takes_all_that_is_ranked_chooses_nothing_and_is_refused_with_one_that_would_do(
+    llama: Model, split: Split, place: EditingPlace
+) -> None:
+    for kind in ("mlp", "attention", "all"):
+        with pytest.raises(UsageError, match=r"takes all \d+ that are ranked") as error:
+            AttributionPatching(among=kind, budget=1.0).localize(llama, split.for_methods(), place)
+        most = float(error.value.hint.split("below ")[1].split(",")[0])
+        where = AttributionPatching(among=kind, budget=most - 0.01).localize(llama, split.for_methods(), place)
+        ranked = [name for name in llama.components if name.startswith(kind if kind != "all" else "")]
+        assert len(where.components) == len(ranked) - 1

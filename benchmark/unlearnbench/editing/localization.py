@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unlearnbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from unlearnbench.model.model import Model
+    from unlearnbench.model.model import Component, Model
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,24 @@ class Localization:
 
     @classmethod
     def top(
-        cls, model: Model, scores: Mapping[str, float], budget: float, shown: Mapping[str, float] | None = None
+        cls,
+        model: Model,
+        scores: Mapping[str, float],
+        budget: float,
+        shown: Mapping[str, float] | None = None,
+        parts: Mapping[str, Component] | None = None,
     ) -> Localization:
         """The best-scored components whose weights come nearest to `budget`, a share of the weights in the blocks.
 
         Components are taken whole, from the best downwards, as long as half of the next one fits: none is passed over
         for a worse one that is smaller, and the last may exceed the budget by less than half of itself.
-        `shown` are the scores of all components, where `scores` has only those that may be chosen.
+        `shown` are the scores of all components, where `scores` has only those that may be chosen; `parts` are what is
+        chosen among instead of components.
         Raises `UsageError` where not even half of the best component fits.
         """
         allowed = budget * model.block_size
-        sizes = {name: model.components[name].size for name in scores}
+        able = model.components if parts is None else parts
+        sizes = {name: able[name].size for name in scores}
         ranking = sorted(scores, key=lambda name: (-scores[name], name))
         chosen, used = list[str](), 0
         for name in ranking:
@@ -80,7 +87,8 @@ class Localization:
                 f" best component ({best}) has {sizes[best]:,}, and half of it does not fit",
                 f"the smallest allowed budget is {math.ceil(1e4 * sizes[best] / 2 / model.block_size) / 1e4:g}",
             )
-        return cls.of(model, chosen, shown or scores)
+        tensors = frozenset(tensor for name in chosen for tensor in able[name].parameters)
+        return cls(tensors, tuple(chosen) if parts is None else (), dict(shown or scores))
 
     @classmethod
     def random(cls, model: Model, among: Iterable[str], budget: float, seed: int) -> Localization:

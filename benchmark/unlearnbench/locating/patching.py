@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from unlearnbench.lazy import torch
 from unlearnbench.locating.contrast import Pairs
-from unlearnbench.model.hooks import constantly, intervened, tap
+from unlearnbench.locating.sites import Modules, Sites
+from unlearnbench.model.hooks import differentiable, intervened
 from unlearnbench.model.model import EMBEDDINGS
 from unlearnbench.model.reading import outputs_of, padded
 
@@ -23,39 +24,53 @@ if TYPE_CHECKING:
 Direction = Literal["noising", "denoising"]
 
 
-def exact_effects(model: Model, pairs: Pairs, direction: Direction) -> dict[str, torch.Tensor]:
+def exact_effects(
+    model: Model, pairs: Pairs, direction: Direction, sites: Sites | None = None
+) -> dict[str, torch.Tensor]:
     """Effects [facts] of every component, one forward pass for each (Vig et al. 2020; Heimersheim & Nanda 2024).
 
     `noising`: m(clean) − m(clean with the corrupted output), what is necessary; `denoising`: m(corrupted with the clean
-    output) − m(corrupted), what is sufficient.
+    output) − m(corrupted), what is sufficient. `sites` are what is swapped instead of components.
     """
+    sites = sites or Modules.components(model)
     with torch.no_grad():
         run, source = (pairs.clean, pairs.corrupted) if direction == "noising" else (pairs.corrupted, pairs.clean)
-        swapped = outputs_of(model, source)
         before, found = pairs.difference(model, run), dict[str, torch.Tensor]()
-        for name, component in model.components.items():
-            with intervened(model, {component.path: constantly(swapped[name])}):
+        for name, output in sites.outputs(model, source).items():
+            with sites.swapped(model, name, output):
                 after = pairs.difference(model, run)
             found[name] = before - after if direction == "noising" else after - before
         return found
 
 
-def attribution_effects(model: Model, pairs: Pairs, points: int = 1) -> dict[str, torch.Tensor]:
+def attribution_effects(
+    model: Model, pairs: Pairs, points: int = 1, sites: Sites | None = None
+) -> dict[str, torch.Tensor]:
     """The same for `noising` to first order [facts], for all components at once: (clean − corrupted) · ∂m/∂output.
 
     With one point the gradient is taken at the clean prompt (Nanda 2023): two forward passes and one backward pass.
     With more it is the mean over so many points, in the middles of as many equal steps of the input embeddings from
     the clean to the corrupted prompt (integrated gradients; Hanna et al. 2024).
     """
-    change = moved(model, pairs)
-    gradients = {name: torch.zeros_like(moves) for name, moves in change.items()}
+    sites = sites or Modules.components(model)
+    corrupted = sites.outputs(model, pairs.corrupted)
+    clean = sites.outputs(model, pairs.clean) if points > 1 else {}
+    slopes: dict[str, torch.Tensor] = {}
     for share in middles(points):
-        with on_the_way(model, pairs, share), tap(model) as outputs:
+        with on_the_way(model, pairs, share), differentiable(model), sites.recorded(model) as outputs:
             m = pairs.difference(model, pairs.clean)
-            found = torch.autograd.grad(m.sum(), list(outputs.values()))
-        for name, gradient in zip(outputs, found, strict=True):
-            gradients[name] += gradient / points
-    return {name: (change[name] * gradient).float().sum((1, 2)) for name, gradient in gradients.items()}
+            # Where somebody holds an output still, as RelP does queries and keys, nothing depends on it.
+            able = {name: output for name, output in outputs.items() if output.requires_grad}
+            found = torch.autograd.grad(m.sum(), list(able.values()), allow_unused=True, materialize_grads=True)
+        for name, slope in zip(able, found, strict=True):
+            slopes[name] = slopes.get(name, 0) + slope / points
+        # One point is the clean prompt itself, which need not be read again.
+        clean = clean or {name: output.detach() for name, output in outputs.items()}
+    still = torch.zeros((), device=model.device)
+    return {
+        name: ((clean[name] - output) * slopes.get(name, still)).float().flatten(1).sum(1)
+        for name, output in corrupted.items()
+    }
 
 
 def moved(model: Model, pairs: Pairs, paths: Mapping[str, str] | None = None) -> dict[str, torch.Tensor]:

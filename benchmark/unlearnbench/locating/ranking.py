@@ -11,16 +11,20 @@ from pydantic import Field
 
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer, Share
+from unlearnbench.errors import UsageError
 from unlearnbench.facts import TrainingSplit
 from unlearnbench.locating.contrast import Pairs, pairs_of
+from unlearnbench.locating.sites import Heads, Modules, Sites
+from unlearnbench.model.matrices import matrices_of
 
 if TYPE_CHECKING:
     import torch
 
     from unlearnbench.editing.place import EditingPlace
-    from unlearnbench.model.model import Model
+    from unlearnbench.model.model import Component, Model
 
 Kind = Literal["mlp", "attention", "all"]
+Grain = Literal["component", "head", "matrix"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,29 @@ class Ranking(Localizer):
         """The best components of the kind, with the scores of all."""
         scores = self.scores(model, split, place)
         able = {name: score for name, score in scores.items() if self.among in (name.partition(".")[0], "all")}
-        return Localization.top(model, able, self.budget, scores)
+        return self.chosen(model, able, scores)
+
+    def chosen(
+        self,
+        model: Model,
+        able: Mapping[str, float],
+        scores: Mapping[str, float],
+        parts: Mapping[str, Component] | None = None,
+    ) -> Localization:
+        """The best of those that may be chosen, up to the budget; `parts` as in `Localization.top`.
+
+        Raises `UsageError` for a budget that takes nothing, or everything.
+        """
+        where = Localization.top(model, able, self.budget, scores, parts)
+        sizes = {name: part.size for name, part in (parts or model.components).items() if name in able}
+        if sum(sizes.values()) <= model.size(where.tensors):
+            last = sizes[min(able, key=lambda name: able[name])]
+            most = (sum(sizes.values()) - last / 2) / model.block_size
+            raise UsageError(
+                f"{self.name}: a budget of {self.budget:g} takes all {len(able)} that are ranked, so nothing is chosen",
+                f"let it be below {most:.2g}, or say all_mlps, all_attention or everything",
+            )
+        return where
 
     @abstractmethod
     def scores(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Mapping[str, float]:
@@ -64,3 +90,35 @@ class Contrasting(Ranking):
     @abstractmethod
     def effects(self, model: Model, pairs: Pairs, place: EditingPlace) -> dict[str, torch.Tensor]:
         """What the answer owes to each component [facts]: positive where it speaks for the answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grained(Contrasting):
+    """Ranks components, or something finer."""
+
+    granularity: Grain = "component"
+    """`component`: attentions and MLPs; `matrix`: their single matrices, which are then chosen one by one; `head`:
+    heads of attention, those that share keys and values as one. Tensors are chosen whole, so heads rank their
+    attentions, each by its best head."""
+
+    def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
+        """The best up to the budget, with the scores of all."""
+        if self.granularity == "component":
+            return super().localize(model, split, place)
+        scores = self.scores(model, split, place)
+        if self.granularity == "head":
+            best: dict[str, float] = {}
+            for name, score in scores.items():
+                attention = name.rpartition(".")[0]
+                best[attention] = max(score, best.get(attention, score))
+            return self.chosen(model, best, {**best, **scores})
+        able = {name: score for name, score in scores.items() if self.among in (name.partition(".")[0], "all")}
+        return self.chosen(model, able, scores, matrices_of(model))
+
+    def sites(self, model: Model) -> Sites:
+        """What is patched."""
+        if self.granularity == "head":
+            return Heads.of(model)
+        if self.granularity == "matrix":
+            return Modules({name: matrix.path for name, matrix in matrices_of(model).items()})
+        return Modules.components(model)

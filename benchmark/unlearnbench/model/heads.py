@@ -23,6 +23,12 @@ def head_count(model: Model) -> int:
     return int(model.network.config.get_text_config().num_attention_heads)
 
 
+def groups_of(model: Model) -> int:
+    """Heads of each block that have keys and values of their own; as many query heads belong to each."""
+    config = model.network.config.get_text_config()
+    return int(getattr(config, "num_key_value_heads", None) or head_count(model))
+
+
 def projections(model: Model) -> list[str]:
     """Path of the module of each block that reads the heads' outputs: the last one with a matrix in the attention.
 

@@ -53,15 +53,22 @@ def tap(model: Model) -> Iterator[dict[str, torch.Tensor]]:
 
     Where gradients are enabled they can be differentiated with respect to, though no weight is.
     """
+    paths = {name: component.path for name, component in model.components.items()}
+    with differentiable(model), recorded(model, paths) as seen:
+        yield seen
+
+
+@contextmanager
+def differentiable(model: Model) -> Iterator[None]:
+    """Within: gradients begin at the embeddings, where they are enabled, and no weight has one."""
 
     def start(output: torch.Tensor) -> torch.Tensor:
         return output.detach().requires_grad_() if torch.is_grad_enabled() else output
 
     embeddings = model.network.get_input_embeddings()
     first = {name: start for name, module in model.network.named_modules() if module is embeddings}
-    paths = {name: component.path for name, component in model.components.items()}
-    with model.trainable(()), intervened(model, first), recorded(model, paths) as seen:
-        yield seen
+    with model.trainable(()), intervened(model, first):
+        yield
 
 
 def _replacing(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[..., Any]:

@@ -1,0 +1,26 @@
+"""Single matrices of components, as components of their own: `mlp.3.down_proj`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unlearnbench.lazy import torch
+from unlearnbench.model.model import Component
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
+
+
+def matrices_of(model: Model) -> dict[str, Component]:
+    """Every module within a component that has a matrix of its own, with its bias; in order of depth."""
+    found = {}
+    for name, component in model.components.items():
+        for inner, module in model.network.get_submodule(component.path).named_modules():
+            weight = getattr(module, "weight", None)
+            if isinstance(weight, torch.nn.Parameter) and weight.dim() == 2 and inner:
+                path = f"{component.path}.{inner}"
+                mine = tuple(f"{path}.{p}" for p, _ in module.named_parameters(recurse=False))
+                # Tied parameters have one name, and are somebody else's here.
+                mine = tuple(parameter for parameter in mine if parameter in model.parameters)
+                found[f"{name}.{inner}"] = Component(f"{name}.{inner}", path, mine, model.size(mine))
+    return found
