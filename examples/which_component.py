@@ -1,6 +1,7 @@
 """Edit each component alone, then attack: `python examples/which_component.py --models tiny --seeds 0 1 2`.
 
-With `--localizers fact_lookup early_mlps …` what these choose is edited instead.
+With `--localizers fact_lookup early_mlps …` what these choose is edited instead, and `--against early_mlps` adds how
+each differs from that, seed by seed, with a 95 % interval (Student's t over seeds).
 
 Facts are rewritten by training one component, until nine in ten of T say their target or the steps are over (see
 `unlearnbench.editing.goal`), and asked again in other wordings and as multiple choice.
@@ -13,9 +14,10 @@ import argparse
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import fmean, stdev
 
 import torch
+from scipy.stats import t as student
 from tabulate import tabulate
 
 from unlearnbench.asking.place import AskingPlace, BaseWeights
@@ -109,6 +111,7 @@ def main(
     until: float = 0.9,
     places: Sequence[str] | None = None,
     localizers: Sequence[str] | None = None,
+    against: str | None = None,
 ) -> dict[str, dict[str, list[Row]]]:
     """Print one table per model: means over seeds, and the standard error of what comes back."""
     torch.set_num_threads(1)
@@ -127,7 +130,27 @@ def main(
         lines = [[what, *(_mean(measured, column) for column in columns)] for what, measured in found.items()]
         print(f"\n{name}, {facts}, seeds {list(seeds)}, at most {steps} steps, until {until}\n")
         print(tabulate(lines, ["edited", *columns], tablefmt="github", disable_numparse=True), flush=True)
+        if against:
+            others = {what: measured for what, measured in found.items() if what != against}
+            lines = [
+                [what, *(difference(measured, found[against], column) for column in columns)]
+                for what, measured in others.items()
+            ]
+            print(f"\n{name}: difference from {against}, with 95 % intervals\n")
+            print(tabulate(lines, ["edited", *columns], tablefmt="github", disable_numparse=True), flush=True)
     return tables
+
+
+def difference(mine: Sequence[Row], theirs: Sequence[Row], column: str) -> str:
+    """The mean of the differences of each seed, and its interval."""
+    pairs = [(a[column], b[column]) for a, b in zip(mine, theirs, strict=True) if column in a and column in b]
+    if not pairs:
+        return "–"
+    values = [a - b for a, b in pairs]
+    if len(values) < 2:
+        return f"{values[0]:+.2f}"
+    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return f"{fmean(values):+.2f} [{fmean(values) - half:+.2f}, {fmean(values) + half:+.2f}]"
 
 
 def _mean(measured: Sequence[Row], column: str) -> str:
@@ -137,8 +160,7 @@ def _mean(measured: Sequence[Row], column: str) -> str:
     if len(values) < 2:
         return f"{values[0]:.2f}"
     mean = fmean(values)
-    error = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
-    return f"{mean:.2f} ± {error:.2f}"
+    return f"{mean:.2f} ± {stdev(values) / math.sqrt(len(values)):.2f}"
 
 
 if __name__ == "__main__":
@@ -150,4 +172,5 @@ if __name__ == "__main__":
     parser.add_argument("--until", type=float, default=0.9, help="share of T that is to say its target")
     parser.add_argument("--places", nargs="+", help="mlp.2, mlp.2+mlp.3 …; every component, if none is given")
     parser.add_argument("--localizers", nargs="+", help="fact_lookup, early_mlps …, instead of single components")
+    parser.add_argument("--against", help="one of them, from which the differences of all others are shown")
     main(**vars(parser.parse_args()))

@@ -83,3 +83,16 @@ def test_a_localizer_agrees_with_a_truth_as_far_as_its_ranking_does() -> None:
     assert module["recovery"](truth, ["d"], names) == (1.0, 1.0)
     assert module["recovery"](truth, ["c"], names) == (pytest.approx(2 / 3), 0.0)
     assert module["recovery"](dict.fromkeys(names, 1.0), ["a"], names) == (0.5, 0.25)
+
+
+def test_the_difference_of_two_edits_is_paired_by_seed_and_its_interval_is_students() -> None:
+    from scipy.stats import ttest_rel
+
+    module = runpy.run_path(str(EXAMPLES / "which_component.py"))
+    mine, theirs = [0.9, 0.7, 0.8, 0.95], [0.5, 0.4, 0.6, 0.5]
+
+    told = module["difference"]([{"v": a} for a in mine], [{"v": b} for b in theirs], "v")
+
+    low, high = ttest_rel(mine, theirs).confidence_interval(0.95)
+    assert told == f"+0.34 [{low:+.2f}, {high:+.2f}]"
+    assert module["difference"]([{}], [{"v": 1.0}], "v") == "–"
