@@ -31,9 +31,9 @@ class FactLookup(Localizer):
     """At how many points between the clean and the corrupted embeddings gradients are taken."""
     heads: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Extraction heads are the fewest that have this share of all positive effects at the answer."""
-    least: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of the difference to the corrupted prompts that MLPs at the subject must carry through these heads;
-    with less the model looks nothing up there."""
+    least: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the answer's lead, over what it is on the corrupted prompts, that must be lost when these MLPs say at
+    the subject what they say of somebody else; where it is less, the model looks the facts up elsewhere."""
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
         """Positive effects only: an MLP that speaks against the answer looks nothing up.
@@ -42,10 +42,10 @@ class FactLookup(Localizer):
         """
         found = look_up(model, pairs_of(model, split, self.examples, place.seed), self.points, self.heads)
         scores = {name: effect.mean().item() for name, effect in found.mlps.items()}
-        if found.carried < self.least:
+        if found.decided < self.least:
             raise UsageError(
-                f"no facts are looked up by MLPs at the subject: through the heads that fetch the answer they carry"
-                f" {found.carried:.2f} of it, and {self.least:g} is asked",
+                f"no facts are looked up by MLPs at the subject: told of somebody else there, they take"
+                f" {found.decided:.2f} of the answer's lead, and {self.least:g} is asked",
                 "attribution_patching finds what else the answer owes; fact_lookup[least=0] ranks all the same",
             )
         positive = {name: score for name, score in scores.items() if score > 0}

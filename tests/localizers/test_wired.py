@@ -54,7 +54,7 @@ def test_the_head_that_fetches_is_the_extraction_head(wired: Callable[..., Any])
     found = look_up(there.model, pairs_of(there.model, there.split.for_methods(), 64, 0), 5, 0.8)
 
     assert found.extracting.nonzero().tolist() == [[2, 0]]
-    assert found.carried == pytest.approx(1.0, abs=0.1)
+    assert found.decided == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_model_with_its_facts_in_the_embeddings_has_no_look_up_and_is_told_so(

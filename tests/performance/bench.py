@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import localizing
 import scoring
 import threads
 
@@ -20,6 +21,11 @@ def measured() -> dict[str, Any]:
     """The ratios, and on what they were measured."""
     ratios = {f"HFLM / ours, {line['prompts']}": line["HFLM / ours"] for line in scoring.compare()}
     ratios |= {f"2 threads / 1 thread, {line['machine']}": line["2 threads / 1 thread"] for line in threads.compare()}
+    for line in localizing.compare():
+        what = f"{line['model']}, {line['components']} components, {line['facts']} facts"
+        for way in ("exact", "TransformerLens"):
+            if line[f"{way} / ours"] is not None:
+                ratios[f"{way} / ours, attribution patching, {what}"] = line[f"{way} / ours"]
     return {
         "ratios": {name: round(value, 2) for name, value in ratios.items()},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

@@ -34,8 +34,9 @@ class LookUp:
     """Which of them are taken for extraction heads [blocks, heads], bool."""
     mlps: dict[str, torch.Tensor]
     """Effects of every MLP's output at the subject's last token, through these heads [facts]."""
-    carried: float
-    """Share of the difference between clean and corrupted prompts that the MLPs at the subject carry this way."""
+    decided: float
+    """Share of the difference between clean and corrupted prompts that is lost, exactly, when the MLPs of positive
+    effect say at the subject's last token what they say of somebody else: near 1 where the answer comes from there."""
 
 
 def look_up(model: Model, pairs: Pairs, points: int, share: float) -> LookUp:
@@ -46,7 +47,8 @@ def look_up(model: Model, pairs: Pairs, points: int, share: float) -> LookUp:
     with torch.no_grad(), heads_tapped(model, mixers) as seen, tap(model) as outputs:
         lost = -pairs.difference(model, pairs.corrupted)
         heads_then, outputs_then = dict(seen), dict(outputs)
-        lost += pairs.difference(model, pairs.clean)
+        lead = pairs.difference(model, pairs.clean)
+        lost += lead
         moved = {block: (z - heads_then[block])[rows, answers] for block, z in seen.items()}
         told = {n: (o - outputs_then[n])[rows, subjects] for n, o in outputs.items() if n.startswith("mlp.")}
     gradients = [_head_gradients(model, pairs, mixers, point, rows, answers) for point in middles(points)]
@@ -58,8 +60,22 @@ def look_up(model: Model, pairs: Pairs, points: int, share: float) -> LookUp:
         wanted = {block: g * extracting[block][None, :, None] for block, g in gradient.items()}
         for name, slope in _through_heads(model, pairs, mixers, point, wanted, rows, answers).items():
             effects[name] += (told[name] * slope[rows, subjects]).float().sum(-1) / points
-    through = sum(max(effect.mean().item(), 0.0) for effect in effects.values())
-    return LookUp(heads, extracting, effects, through / max(lost.mean().item(), 1e-6))
+    speaking = [name for name, effect in effects.items() if effect.mean() > 0]
+    swapped = {
+        model.components[name].path: _at(rows, subjects, outputs_then[name][rows, subjects]) for name in speaking
+    }
+    with torch.no_grad(), intervened(model, swapped):
+        fallen = lead - pairs.difference(model, pairs.clean)
+    return LookUp(heads, extracting, effects, fallen.mean().item() / max(lost.mean().item(), 1e-6))
+
+
+def _at(rows: torch.Tensor, columns: torch.Tensor, said: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A change of an output at one position of each row into what is said."""
+
+    def change(output: torch.Tensor) -> torch.Tensor:
+        return output.index_put((rows, columns), said)
+
+    return change
 
 
 def best(effects: torch.Tensor, share: float) -> torch.Tensor:
