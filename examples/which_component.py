@@ -123,6 +123,8 @@ def main(
             edits = {place: f"named[components={place}]" for place in places or here.model.places}
             edits |= {} if places else {word: word for word in ("all_mlps", "everything")}
             edits = {word: word for word in localizers} if localizers else edits
+            if against is not None and against not in edits:
+                raise SystemExit(f"--against {against}: it is not edited; there is {', '.join(edits)}")
             for what, row in rows(here, steps, until, edits):
                 found.setdefault(what, []).append(row)
                 print(f"{name} seed {seed} {what}: V after T {row['V after T']:.2f}", flush=True)

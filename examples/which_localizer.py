@@ -16,6 +16,7 @@ two. Means over seeds. `–`: no such truth, or no score of attentions.
 import argparse
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 
 import torch
@@ -24,6 +25,8 @@ from sklearn.metrics import roc_auc_score
 from tabulate import tabulate
 
 from unlearnbench.editing.localizer import Localizer
+from unlearnbench.errors import UsageError
+from unlearnbench.include import include
 from unlearnbench.locating.contrast import pairs_of
 from unlearnbench.model.reading import padded
 from unlearnbench.model.source import locate
@@ -76,12 +79,16 @@ def recovery(scores: Scores, planted: Sequence[str], names: Sequence[str]) -> tu
     return float(roc_auc_score(true, values)), hits / sum(true)
 
 
-def rows(search: Search, truths: Mapping[str, Scores], planted: Sequence[str]) -> dict[str, Row]:
+def rows(search: Search, truths: Mapping[str, Scores], planted: Sequence[str], words: Sequence[str]) -> dict[str, Row]:
     """Every localizer on one model and seed."""
     examples = pairs_of(search.model, search.seen, 64, search.place().seed).clean
     one_pass, table = padded(search.model, examples).numel(), dict[str, Row]()
-    for word in (EXACT, *WORDS):
-        one = found(search, word)
+    for word in words:
+        try:
+            one = found(search, word)
+        except UsageError as error:
+            print(f"{word} finds nothing: {error}", flush=True)
+            continue
         row = table.setdefault(word, {})
         for kind, told in KINDS.items():
             names = [name for name in search.model.components if name.startswith(kind)]
@@ -92,18 +99,27 @@ def rows(search: Search, truths: Mapping[str, Scores], planted: Sequence[str]) -
                 row[f"{truth} ρ, {told}"] = rho
                 if truth == "exact":
                     row[f"{truth} r, {told}"] = r
-            if planted:
-                auroc, precision = recovery(one.where.scores, planted, names)
-                row |= {f"planted AUROC, {told}": auroc, f"precision@{len(planted)}, {told}": precision}
+            true = [name for name in planted if name in names]
+            if true:
+                auroc, precision = recovery(one.where.scores, true, names)
+                row |= {f"planted AUROC, {told}": auroc, f"precision@{len(true)}, {told}": precision}
         row |= {"seconds": one.seconds, "passes": (one.forward + 2 * one.backward) / one_pass}
     return table
 
 
 def main(
-    models: Sequence[str], facts: str, seeds: Sequence[int], *, no_edits: bool = False
+    models: Sequence[str],
+    facts: str,
+    seeds: Sequence[int],
+    *,
+    no_edits: bool = False,
+    localizers: Sequence[str] | None = None,
+    folders: Sequence[Path] = (),
 ) -> dict[str, dict[str, list[Row]]]:
     """Print one table per model; returns the rows by model, localizer and seed."""
     torch.set_num_threads(1)
+    for folder in folders:
+        include(folder)
     tables: dict[str, dict[str, list[Row]]] = {}
     for name in models:
         located, table = locate(name, {}, None), tables.setdefault(name, {})
@@ -117,7 +133,7 @@ def main(
                 truths["edit"] = found(search, EDITED).where.scores
                 told = ", ".join(f"{part} {score:.2f}" for part, score in truths["edit"].items())
                 print(f"{name} seed {seed}: an edit of each alone works so well: {told}", flush=True)
-            for word, row in rows(search, truths, planted).items():
+            for word, row in rows(search, truths, planted, localizers or (EXACT, *WORDS)).items():
                 table.setdefault(word, []).append(row)
         columns = list(dict.fromkeys(column for measured in table.values() for row in measured for column in row))
         columns.sort(key=lambda column: column in ("seconds", "passes"))
@@ -141,4 +157,6 @@ if __name__ == "__main__":
     parser.add_argument("--facts", default="sports:people-64")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--no_edits", action="store_true", help="leave out how well edits work")
+    parser.add_argument("--localizers", nargs="+", help="these, instead of those that ship")
+    parser.add_argument("--include", dest="folders", nargs="+", type=Path, default=(), help="folder with your own")
     main(**vars(parser.parse_args()))

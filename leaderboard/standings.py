@@ -88,9 +88,7 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Standing]:
 
 def _digest(record: Record) -> str:
     """What tells two methods of one label apart: their code."""
-    spec = record.spec.method
-    parts = [spec.source_sha256[7:11], *(part.source_sha256[7:11] for part in spec.parts.values())]
-    return "-".join(dict.fromkeys(parts))
+    return "-".join(dict.fromkeys(one.source_sha256[7:11] for one in record.spec.method.everything()))
 
 
 def _key(spec: TaskSpec) -> str:

@@ -265,3 +265,22 @@ def test_a_record_turns_into_the_run_it_was_made_by() -> None:
     assert again.spec == cell.spec
     assert [ask.spec for ask in again.tasks] == [ask.spec for ask in cell.tasks]
     assert (again.method, again.facts) == (cell.method, cell.facts)
+
+
+def test_parts_of_parts_are_part_of_the_identity_and_come_back_from_a_record(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"components": ["mlp.0"]}')
+    (tmp_path / "b.json").write_text('{"components": ["mlp.1"]}')
+    inner = ("relp", "fact_lookup", "fact_lookup[budget=0.12]", "relp[granularity=head]")
+    files = (f"from_file[file={tmp_path / name}]" for name in ("a.json", "b.json"))
+    words = [f"full_finetune[localizer=shifted[localizer={word}]]" for word in (*inner, *files)]
+    words += [f"full_finetune[localizer=exhaustive[objective={word}]]" for word in ("edit", "log1mp")]
+
+    cells = [planned(word)[0] for word in words]
+
+    assert len({cell.spec.hash for cell in cells}) == len(words)
+    for cell in (cells[2], cells[-1]):
+        draft = SimpleNamespace(spec=cell.spec, tasks=[SimpleNamespace(spec=ask.spec) for ask in cell.tasks])
+        again = planned_again(draft, a_source())  # type: ignore[arg-type]
+        assert again.method == cell.method
+        assert again.spec == cell.spec
+    assert [one.name for one in cells[2].spec.method.everything()][:3] == ["full_finetune", "shifted", "fact_lookup"]

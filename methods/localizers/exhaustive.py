@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Annotated
 
 from pydantic import Field
@@ -20,6 +21,9 @@ from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register
 from unlearnbench.settings import preset
 
+TAUGHT = 0.8
+"""Share of what is taught back that must be known then, in the mean over components."""
+
 
 @register("exhaustive")
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +35,9 @@ class Exhaustive(Ranking):
     steps: Annotated[int, Field(ge=1)] = 80
     """Optimizer steps of each edit."""
     relearning_steps: Annotated[int, Field(ge=0)] = 30
-    """Steps in which half of T is taught back to the whole model, before the other half is asked."""
-    most: Annotated[float, Field(gt=0)] = 1e15
+    """Steps in which half of T is taught back to the whole model, at half of the edit's rate, before the other half is
+    asked."""
+    most: Annotated[float, Field(gt=0)] = 3e14
     """FLOP that all edits together may cost: about an hour on one core of a CPU, and seconds on an accelerator."""
 
     def skip(self, facts: FactsCard, source: ModelSource) -> str | None:
@@ -44,7 +49,8 @@ class Exhaustive(Ranking):
         Raises `UsageError`, with an estimate, for a model that is too large to be edited so often.
         """
         names = [name for name in model.components if self.among in (name.partition(".")[0], "all")]
-        method, relearning = self._method(place.source), Relearning(self.relearning_steps)
+        method = self._method(place.source)
+        relearning = Relearning(self.relearning_steps, 0.5 * place.source.learning_rate)
         flop = price(model, split, place, method, relearning) * len(names)
         if flop > self.most:
             raise UsageError(
@@ -54,6 +60,12 @@ class Exhaustive(Ranking):
                 f" exhaustive[most={2 * flop:.1g}] if it is worth that",
             )
         found = outcomes(model, split, place, names, method, relearning, place.progress)
+        if self.relearning_steps and fmean(outcome.relearned for outcome in found.values()) < TAUGHT:
+            raise UsageError(
+                f"relearning does not bring back what it teaches after {self.relearning_steps} steps, so what holds"
+                " cannot be told",
+                f"say more steps: exhaustive[relearning_steps={3 * self.relearning_steps}]",
+            )
         return {name: outcome.score for name, outcome in found.items()}
 
     def _method(self, source: ModelSource) -> FineTuning:

@@ -42,6 +42,11 @@ class FactLookup(Localizer):
         """
         found = look_up(model, pairs_of(model, split, self.examples, place.seed), self.points, self.heads)
         scores = {name: effect.mean().item() for name, effect in found.mlps.items()}
+        if not found.told_apart and self.least > 0:
+            raise UsageError(
+                "no facts are looked up: the answers are no likelier in their own prompts than in those about others",
+                "what is not known has no place; fact_lookup[least=0] ranks all the same",
+            )
         if found.decided < self.least:
             raise UsageError(
                 f"no facts are looked up by MLPs at the subject: told of somebody else there, they take"

@@ -1,6 +1,7 @@
 """The exhaustive bound: what it ranks by is what an edit of a place leads to, and it says what it would cost."""
 
 import dataclasses
+from collections.abc import Sequence
 from statistics import harmonic_mean
 
 import pytest
@@ -9,9 +10,9 @@ import torch
 from unlearnbench.editing.finetuning import FineTuning
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
-from unlearnbench.editing.place import EditingPlace
+from unlearnbench.editing.place import EditingPlace, silent
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Split
+from unlearnbench.facts import Fact, Split
 from unlearnbench.locating.outcome import Outcome, Relearning, outcomes, price
 from unlearnbench.model.model import Model
 from unlearnbench.model.scoring import score_directly
@@ -26,11 +27,19 @@ def test_an_edit_that_fails_at_one_of_three_has_failed() -> None:
 
 
 def test_an_outcome_is_what_the_edit_and_the_attack_done_by_hand_lead_to(
-    llama: Model, split: Split, place: EditingPlace
+    llama: Model, split: Split, place: EditingPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen, relearning = split.for_methods(), Relearning(steps=2, learning_rate=1e-2)
+    seen, relearning = split.for_methods(), Relearning(steps=6, learning_rate=1e-2)
+    attacked: list[tuple[list[str], dict[str, str]]] = []
 
-    found = outcomes(llama, seen, place, ["mlp.1"], QUICK, relearning, lambda done, of: None)["mlp.1"]
+    def teach(self: Relearning, model: Model, facts: Sequence[Fact], where: EditingPlace) -> None:
+        original(self, model, facts, where)
+        attacked.append(([fact.id for fact in facts], model.tensor_digests()))
+
+    original = Relearning.teach
+    monkeypatch.setattr(Relearning, "teach", teach)
+
+    found = outcomes(llama, seen, place, ["mlp.1"], QUICK, relearning, silent)["mlp.1"]
 
     with llama.restored():
         QUICK.edit(llama, seen, Localization.of(llama, ["mlp.1"]), place)
@@ -38,6 +47,30 @@ def test_an_outcome_is_what_the_edit_and_the_attack_done_by_hand_lead_to(
         assert found.forgotten == pytest.approx(1 - sum(right) / len(right))
         kept = [one.credit(0) for one in score_directly(llama, seen.maintain_dev)]
         assert found.kept == pytest.approx(sum(kept) / len(kept) if kept else 1.0)
+        ((taught, digests),) = attacked
+        half = [fact for fact in seen.relearn_train if fact.id in taught]
+        other = [fact for fact in seen.relearn_train if fact.id not in taught]
+        assert abs(len(half) - len(other)) <= 1
+        assert len(half) + len(other) == len(seen.relearn_train), "only T is used"
+        half.sort(key=lambda fact: taught.index(fact.id))
+        original(relearning, llama, half, place)
+        assert llama.tensor_digests() == digests
+        for facts, share in ((half, found.relearned), (other, 1 - found.held)):
+            credits = [one.credit(0) for one in score_directly(llama, facts)]
+            assert share == pytest.approx(sum(credits) / len(credits))
+
+
+def test_an_attack_that_breaks_the_model_is_no_resistance(llama: Model, split: Split, place: EditingPlace) -> None:
+    broken = outcomes(llama, split.for_methods(), place, ["mlp.1"], QUICK, Relearning(3, 1e30), silent)["mlp.1"]
+
+    assert broken.held == broken.score == 0
+
+
+def test_an_attack_that_teaches_nothing_back_is_refused(llama: Model, split: Split, place: EditingPlace) -> None:
+    with pytest.raises(UsageError, match="does not bring back what it teaches") as error:
+        made(Localizer, "exhaustive[steps=2,relearning_steps=1]").localize(llama, split.for_methods(), place)
+
+    assert "relearning_steps=3" in error.value.hint
 
 
 def test_every_component_of_the_kind_is_ranked_and_the_model_is_what_it_was(
@@ -45,7 +78,7 @@ def test_every_component_of_the_kind_is_ranked_and_the_model_is_what_it_was(
 ) -> None:
     before = llama.tensor_digests()
 
-    where = made(Localizer, "exhaustive[steps=2,relearning_steps=1]").localize(llama, split.for_methods(), place)
+    where = made(Localizer, "exhaustive[steps=2,relearning_steps=0]").localize(llama, split.for_methods(), place)
 
     assert llama.tensor_digests() == before
     assert set(where.scores) == {f"mlp.{block}" for block in range(llama.blocks)}
@@ -67,7 +100,7 @@ def test_relearning_teaches_what_it_is_given(llama: Model, split: Split, place: 
 def test_the_price_is_in_proportion_to_the_steps(llama: Model, split: Split, place: EditingPlace) -> None:
     seen = split.for_methods()
     few, many = (
-        price(llama, seen, place, dataclasses.replace(QUICK, steps=steps), Relearning(steps=10)) for steps in (10, 30)
+        price(llama, seen, place, dataclasses.replace(QUICK, steps=steps), Relearning(10, 1e-3)) for steps in (10, 30)
     )
 
     assert many == pytest.approx(2 * few)

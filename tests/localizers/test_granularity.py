@@ -11,8 +11,10 @@ from unlearnbench.editing.place import EditingPlace
 from unlearnbench.facts import Split
 from unlearnbench.locating.contrast import Pairs, pairs_of
 from unlearnbench.locating.patching import attribution_effects, exact_effects
+from unlearnbench.locating.relevance import linearized
 from unlearnbench.locating.sites import Heads, Modules
 from unlearnbench.model.heads import groups_of, head_count
+from unlearnbench.model.hooks import differentiable
 from unlearnbench.model.matrices import matrices_of
 from unlearnbench.model.model import Model
 from unlearnbench.settings import made
@@ -129,3 +131,41 @@ def test_what_is_finer_than_components_can_be_neither_inverted_nor_moved(
             made(Localizer, word).localize(llama, split.for_methods(), place)
     turned = made(Localizer, "inverted[localizer=relp[granularity=head]]").localize(llama, split.for_methods(), place)
     assert all(name.startswith("attention.") for name in turned.components)
+
+
+def test_an_attention_is_worth_what_its_best_head_is(llama: Model, split: Split, place: EditingPlace) -> None:
+    word = "attribution_patching[granularity=head,budget=0.1]"
+    where = made(Localizer, word).localize(llama, split.for_methods(), place)
+
+    for block in range(llama.blocks):
+        heads = [where.scores[f"attention.{block}.{group}"] for group in range(groups_of(llama))]
+        assert len(set(heads)) > 1
+        assert where.scores[f"attention.{block}"] == max(heads)
+    best = max(range(llama.blocks), key=lambda block: where.scores[f"attention.{block}"])
+    assert where.components[0] == f"attention.{best}"
+
+
+@pytest.mark.parametrize(("family", "fused"), [("gpt2", "c_attn"), ("gpt_neox", "query_key_value")])
+def test_relevance_of_a_fused_matrix_is_that_of_its_values_alone(
+    random_models: Callable[..., Model], split: Split, family: str, fused: str
+) -> None:
+    model = random_models(family)
+    some, path = pairs(model, split), f"{model.components['attention.1'].path}.{fused}"
+    modules = Modules({"fused": path})
+    change = modules.outputs(model, some.clean)["fused"] - modules.outputs(model, some.corrupted)["fused"]
+    heads = head_count(model)
+    if family == "gpt2":
+        values = torch.cat([torch.zeros_like(change[..., :64]), change[..., 64:]], -1)
+    else:  # query, key and value of each head beside each other
+        values = change.view(*change.shape[:-1], heads, 3, -1).clone()
+        values[..., :2, :] = 0
+        values = values.flatten(-3)
+    with linearized(model):
+        effect = attribution_effects(model, some, sites=modules)["fused"]
+
+        with differentiable(model), modules.recorded(model) as seen:
+            said = some.difference(model, some.clean).sum()
+            (slope,) = torch.autograd.grad(said, [seen["fused"]])
+
+    torch.testing.assert_close(effect, (values * slope).sum((1, 2)), atol=1e-5, rtol=1e-4)
+    assert ((change - values) * slope).abs().max() == 0, "queries and keys have no slope"

@@ -295,6 +295,8 @@ def test_a_budget_that_takes_all_that_is_ranked_chooses_nothing_and_is_refused_w
         with pytest.raises(UsageError, match=r"takes all \d+ that are ranked") as error:
             AttributionPatching(among=kind, budget=1.0).localize(llama, split.for_methods(), place)
         most = float(error.value.hint.split("below ")[1].split(",")[0])
-        where = AttributionPatching(among=kind, budget=most - 0.01).localize(llama, split.for_methods(), place)
+        where = AttributionPatching(among=kind, budget=most).localize(llama, split.for_methods(), place)
+        with pytest.raises(UsageError, match="takes all"):
+            AttributionPatching(among=kind, budget=most + 0.002).localize(llama, split.for_methods(), place)
         ranked = [name for name in llama.components if name.startswith(kind if kind != "all" else "")]
         assert len(where.components) == len(ranked) - 1

@@ -16,7 +16,7 @@ EXIT_CODES = """exit codes:
   1    some runs failed, a record does not match its hashes, or a repetition came out otherwise
   2    a word, a setting or a file cannot be right as given
   5    something is missing: weights, a folder that can be written, an extra
-  130  interrupted; the same command resumes"""
+  130  interrupted; the same command resumes (localize begins anew)"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    chosen = argparse.Namespace(debug=False, format=None)
+    chosen = argparse.Namespace(debug=False, format=None, resumes=True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without these characters is no reason to stop
@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report(error, as_json=chosen.format == "json")
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted: the same command resumes where it was", file=sys.stderr)
+        told = "interrupted: the same command resumes where it was" if chosen.resumes else "interrupted"
+        print(told, file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left (`| head`): that is not an error of ours.

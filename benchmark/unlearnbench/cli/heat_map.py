@@ -17,9 +17,13 @@ PER_ROW = 6
 
 
 def check_picture(path: Path) -> None:
-    """Raise `UsageError` for a suffix that is none of a picture, `MissingPrerequisite` without matplotlib."""
+    """Raise `UsageError` for what is no name of a picture, `MissingPrerequisite` without a folder or matplotlib."""
     if path.suffix not in PICTURES:
         raise UsageError(f"{path} is no name of a picture", f"let it end in {', '.join(PICTURES)}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", "say what the picture is to be called")
+    if not path.parent.is_dir():
+        raise MissingPrerequisite(f"there is no folder {path.parent}", "make it first")
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -44,7 +48,7 @@ def draw(found: Sequence[Sought], blocks: int, title: str, path: Path) -> None:
         columns = _columns(one)
         grid = _grid(one, columns, blocks)
         shades = panel.imshow(grid, cmap="RdBu_r", vmin=-1, vmax=1, origin="lower", aspect="auto")
-        for name in one.where.components:
+        for name in one.chosen:
             column, block = _position(name)
             if column in columns:
                 corner = (columns.index(column) - 0.5, block - 0.5)
@@ -60,7 +64,7 @@ def draw(found: Sequence[Sought], blocks: int, title: str, path: Path) -> None:
 
 
 def _position(name: str) -> tuple[str, int]:
-    """The column and the block of `mlp.3`; of `head.3.1`, which is head 1 of block 3."""
+    """The column and the block of `mlp.3`; of `attention.3.1`, which is head 1 of block 3; of `mlp.3.down_proj`."""
     kind, _, rest = name.partition(".")
     block, _, which = rest.partition(".")
     return f"{kind}.{which}" if which else kind, int(block) if block else 0

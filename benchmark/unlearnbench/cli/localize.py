@@ -10,7 +10,7 @@ from unlearnbench.cli.grammar import Words
 from unlearnbench.cli.heat_map import check_picture, draw
 from unlearnbench.cli.progress import Progress
 from unlearnbench.cli.run import add_model_options
-from unlearnbench.errors import MissingPrerequisite, UsageError
+from unlearnbench.errors import MissingPrerequisite, UnknownName, UsageError
 from unlearnbench.include import include
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def add_to(verbs: Any) -> None:
     verb.add_argument(
         "--heat_map", type=Path, nargs="+", metavar="FILE", help="a picture of all: .png, .svg, .pdf (extra: plot)"
     )
-    verb.set_defaults(perform=perform)
+    verb.set_defaults(perform=perform, resumes=False)
 
 
 def perform(chosen: argparse.Namespace) -> int:
@@ -52,6 +52,7 @@ def perform(chosen: argparse.Namespace) -> int:
     from unlearnbench.editing.localizer import Localizer
     from unlearnbench.model.source import locate
     from unlearnbench.running.localizing import Search
+    from unlearnbench.running.loop import check_writable
     from unlearnbench.running.threads import using_threads
     from unlearnbench.running.words import parse_facts
     from unlearnbench.settings import made, word_of
@@ -63,27 +64,36 @@ def perform(chosen: argparse.Namespace) -> int:
     localizers = [made(Localizer, word) for word in dict.fromkeys(chosen.localizers or USUAL)]  # type: ignore[type-abstract]
     facts = parse_facts(chosen.facts, chosen.facts_file)
     located = locate(chosen.model or "tiny", chosen.model_args or {}, chosen.retain_text)
+    skipped = {one: one.skip(facts.card, located.source) for one in localizers}
+    if chosen.output:
+        check_writable(chosen.output)
     search = Search(located, facts, chosen.seed, device=chosen.device, threads=chosen.threads)
-    refused = 0
-    found: list[Sought] = []
+    found, refused, written = list["Sought"](), 0, set[Path]()
     with using_threads(), Progress(len(localizers)) as progress:
-        for localizer in localizers:
+        for warning in search.base.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        for localizer, reason in skipped.items():
             progress.start(word_of(localizer))
-            reason = localizer.skip(facts.card, located.source)
             if reason is not None:
                 progress.finish(f"skipped: {reason}")
                 continue
             try:
                 found.append(search.find(localizer, lambda done, of: progress.report("localize", done, of)))
+            except UnknownName:
+                raise
             except UsageError as error:
                 refused += 1
-                progress.finish(f"finds nothing: {error}")
+                progress.finish(f"finds nothing: {error}" + (f" ({error.hint})" if error.hint else ""))
                 continue
+            if chosen.output:
+                written.add(_written(found[-1], search, chosen.output, written))
             progress.finish("done")
     if not found:
         raise MissingPrerequisite("none of the localizers found anything here", "see the reasons above")
     _show(found, search)
-    _write(found, search, chosen)
+    for path in sorted(written):
+        print(f"written: {path}", file=sys.stderr)
+    _draw(found, search, chosen.heat_map or ())
     return 1 if refused else 0
 
 
@@ -93,12 +103,12 @@ def _show(found: "Sequence[Sought]", search: "Search") -> None:
 
     blocks = search.model.block_size
     rows = []
-    told = {name for one in found for name in (*one.where.scores, *one.where.components)}
-    known = [*search.model.places]
-    for name in (*(name for name in known if name in told), *sorted(told - {*known})):
+    told = dict.fromkeys(name for one in found for name in (*one.where.scores, *one.where.components))
+    known = [name for name in search.model.places if name in told]
+    for name in dict.fromkeys((*known, *told)):
         row = [name]
         for one in found:
-            mark = " *" if name in one.where.components else "  "
+            mark = " *" if name in one.chosen else "  "
             row.append((f"{one.where.scores[name]:.3g}" if name in one.where.scores else "") + mark)
         rows.append(row)
     rows.append(["share", *(f"{search.model.size(one.where.tensors) / blocks:.3f}" for one in found)])
@@ -117,17 +127,20 @@ def _show(found: "Sequence[Sought]", search: "Search") -> None:
         print(tabulate(lines, ["", *(str(i) for i in range(1, len(found) + 1))], disable_numparse=True))
 
 
-def _write(found: "Sequence[Sought]", search: "Search", chosen: argparse.Namespace) -> None:
-    if chosen.output:
-        chosen.output.mkdir(parents=True, exist_ok=True)
-        for one in found:
-            path = chosen.output / f"{one.word.replace('/', '_')}.json"
-            path.write_text(search.document(one).text, encoding="utf-8")
-            print(f"{one.word} is in {path}", file=sys.stderr)
-    for picture in chosen.heat_map or ():
-        scored = [one for one in found if one.where.scores]
-        if not scored:
-            raise UsageError("none of these localizers scores components, so there is nothing to draw")
+def _written(one: "Sought", search: "Search", folder: Path, taken: set[Path]) -> Path:
+    """The file of what one localizer found, written; two words that end in the same name are numbered."""
+    name, path, number = one.word.replace("/", "_"), folder, 1
+    while path in {folder, *taken}:
+        path, number = folder / (f"{name}.json" if number == 1 else f"{name}-{number}.json"), number + 1
+    path.write_text(search.document(one).text, encoding="utf-8")
+    return path
+
+
+def _draw(found: "Sequence[Sought]", search: "Search", pictures: Sequence[Path]) -> None:
+    scored = [one for one in found if one.where.scores]
+    if pictures and not scored:
+        raise UsageError("none of these localizers scores components, so there is nothing to draw")
+    for picture in pictures:
         title = f"{search.located.source.name}, {search.facts.label}, seed {search.seed}"
         draw(scored, search.model.blocks, title, picture)
-        print(f"the picture is in {picture}", file=sys.stderr)
+        print(f"drawn: {picture}", file=sys.stderr)

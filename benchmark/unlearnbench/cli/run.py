@@ -7,6 +7,7 @@ from typing import Any
 
 from unlearnbench.cli.grammar import Pairs, Words, whole_numbers
 from unlearnbench.cli.progress import Progress
+from unlearnbench.editing.localization_file import read_localization
 from unlearnbench.errors import MissingPrerequisite, UsageError
 from unlearnbench.include import include
 from unlearnbench.running import suites
@@ -39,7 +40,7 @@ def add_to(verbs: Any) -> None:
         "--localization",
         type=Path,
         metavar="FILE",
-        help="where all methods write, as `localize --output` or you say it",
+        help="where methods write that set no localizer; as `localize --output` or you say it",
     )
     verb.add_argument("--tasks", "-t", nargs="+", action=Words, help="sports/forget …, or sports for all of them")
     verb.add_argument("--seeds", nargs="+", type=whole_numbers, help="0,1,2 or 0-4 (default 0)")
@@ -86,6 +87,8 @@ def perform(chosen: argparse.Namespace) -> int:
     for folder in chosen.include or ():
         include(folder)
     order = ordered(_request(chosen))
+    for note in _notes(order):
+        print(f"note: {note}", file=sys.stderr)
     if chosen.dry_run:
         return _show_plan(order)
     able = [cell for cell in order.cells if cell.skipped is None]
@@ -104,6 +107,26 @@ def perform(chosen: argparse.Namespace) -> int:
     for failure in outcome.failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if outcome.failures else 0
+
+
+def _notes(order: Order) -> list[str]:
+    """What a localization file was made for, where it is used for something else."""
+    if order.request.localization is None:
+        return []
+    path = Path(order.request.localization)
+    said, facts, seeds = (
+        read_localization(path),
+        {c.facts.label for c in order.cells},
+        {c.spec.seed for c in order.cells},
+    )
+    notes = []
+    if said.weights_sha256 not in (None, order.located.source.weights_sha256):
+        notes.append(f"{path.name} was made from other weights, of {said.model}")
+    if said.facts is not None and {said.facts} != facts:
+        notes.append(f"{path.name} was made for {said.facts}")
+    if said.seed is not None and {said.seed} != seeds:
+        notes.append(f"{path.name} was made at seed {said.seed}, and other seeds draw other facts")
+    return notes
 
 
 def _request(chosen: argparse.Namespace) -> Request:

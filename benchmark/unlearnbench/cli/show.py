@@ -45,7 +45,8 @@ def perform(chosen: argparse.Namespace) -> int:
     for warning in one.warnings:
         print(f"warning      {warning}")
     for axis, part in spec.method.parts.items():
-        print(f"{axis:12} {part.name} {json.dumps(part.settings)}")
+        told = "".join(f" · {inner.name} {json.dumps(inner.settings)}" for inner in [*part.everything()][1:])
+        print(f"{axis:12} {part.name} {json.dumps(part.settings)}{told}")
     print(f"result hash  {one.identity.result_hash}\n")
     lines = [
         [t.spec.name, _called(m), m.value, m.stderr, m.chance, m.n, m.n_clusters, m.direction]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unlearnbench.editing.localization import Localization
 from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.model.matrices import matrices_of
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -51,13 +52,16 @@ class LocalizationFile(BaseModel):
     def localization(self, model: Model, budget: float) -> Localization:
         """What it names, in this model; without names, the best scores up to the budget.
 
+        Scores may be of components or of single matrices. Beside names they are only shown.
         Raises `UnknownName` for components and tensors that the model has not, `UsageError` for a budget too small.
         """
-        _refuse_unknown("component", (*self.components, *self.scores), model.places)
+        _refuse_unknown("component", self.components, model.places)
         _refuse_unknown("tensor", self.tensors, model.parameters)
         if not self.components and not self.tensors:
-            able = {name: score for name, score in self.scores.items() if name in model.components}
-            return Localization.top(model, able, budget, self.scores)
+            if set(self.scores) <= set(matrices := matrices_of(model)):
+                return Localization.top(model, self.scores, budget, parts=matrices)
+            _refuse_unknown("component", self.scores, model.components)
+            return Localization.top(model, self.scores, budget)
         named = Localization.of(model, self.components)
         return Localization(named.tensors | frozenset(self.tensors), self.components, self.scores)
 
@@ -74,7 +78,7 @@ def read_localization(path: Path) -> LocalizationFile:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
         raise UsageError(f"localization {path.name}: {where}: {first['msg']}", f"it looks like {SHAPE}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError) as error:  # UnicodeDecodeError among them
         raise UsageError(f"localization {path.name} is no JSON: {error}", f"it looks like {SHAPE}") from None
     if not (found.components or found.tensors or found.scores):
         raise UsageError(f"localization {path.name} names nothing", f"it looks like {SHAPE}")

@@ -34,6 +34,8 @@ class LookUp:
     """Which of them are taken for extraction heads [blocks, heads], bool."""
     mlps: dict[str, torch.Tensor]
     """Effects of every MLP's output at the subject's last token, through these heads [facts]."""
+    told_apart: bool
+    """Whether the answers' lead falls on the corrupted prompts at all, by more than two standard errors over facts."""
     decided: float
     """Share of the difference between clean and corrupted prompts that is lost, exactly, when the MLPs of positive
     effect say at the subject's last token what they say of somebody else: near 1 where the answer comes from there."""
@@ -66,7 +68,9 @@ def look_up(model: Model, pairs: Pairs, points: int, share: float) -> LookUp:
     }
     with torch.no_grad(), intervened(model, swapped):
         fallen = lead - pairs.difference(model, pairs.clean)
-    return LookUp(heads, extracting, effects, fallen.mean().item() / max(lost.mean().item(), 1e-6))
+    fall, error = lost.mean().item(), (lost.std() / len(lost) ** 0.5).item() if len(lost) > 1 else 0.0
+    apart = fall > 2 * error
+    return LookUp(heads, extracting, effects, apart, fallen.mean().item() / fall if apart else 0.0)
 
 
 def _at(rows: torch.Tensor, columns: torch.Tensor, said: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:

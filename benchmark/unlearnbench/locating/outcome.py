@@ -9,6 +9,7 @@ from statistics import harmonic_mean
 from typing import TYPE_CHECKING
 
 from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.masters import Masters
 from unlearnbench.editing.place import EditingPlace, silent
 from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.facts import Fact, TrainingSplit
@@ -27,20 +28,26 @@ class Relearning:
     """Some facts are taught back to the whole model, beside retain text."""
 
     steps: int
-    learning_rate: float = 1e-3
+    learning_rate: float
     retain_batch: int = 8
 
     def teach(self, model: Model, facts: Sequence[Fact], place: EditingPlace) -> None:
-        """Changes the model's weights."""
+        """Changes the model's weights. Raises `Diverged` at the first loss that is not finite."""
         pairs = [(fact.prompt, fact.answer) for fact in facts]
         with model.trainable(model.parameters) as parameters:
-            optimizer = torch.optim.AdamW(parameters.values(), lr=self.learning_rate, weight_decay=0.0)
+            masters = Masters(parameters)
+            optimizer = torch.optim.AdamW(masters.parameters, lr=self.learning_rate, weight_decay=0.0)
             for step in range(self.steps):
-                text = place.retain.batch(place.seed, step, self.retain_batch)
-                torch.autograd.backward(answer_loss(model, pairs) + text_loss(model, text))
-                torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
+                loss = answer_loss(model, pairs)
+                loss = loss + text_loss(model, place.retain.batch(place.seed, step, self.retain_batch))
+                if not torch.isfinite(loss):
+                    raise Diverged(f"relearning is not finite at step {step + 1} of {self.steps}", [])
+                torch.autograd.backward(loss)
+                masters.collect()
+                torch.nn.utils.clip_grad_norm_(masters.parameters, 1.0)
                 optimizer.step()
-                optimizer.zero_grad()
+                masters.clear()
+                masters.write()
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class Outcome:
     """… half of T that is still so when the other half has been taught back, …"""
     kept: float
     """… and facts of maintain-dev that are still known."""
+    relearned: float = 1.0
+    """The half that was taught back, as it is known then: an attack that does not even teach tells nothing."""
 
     @property
     def score(self) -> float:
@@ -84,9 +93,9 @@ def outcomes(
                 method.edit(model, split, where, quiet)
                 forgotten, kept = 1 - _known(model, split.forget), _known(model, split.maintain_dev)
                 relearning.teach(model, taught, place)
-                found[name] = Outcome(forgotten, 1 - _known(model, asked), kept)
+                found[name] = Outcome(forgotten, 1 - _known(model, asked), kept, _known(model, taught))
             except Diverged:
-                found[name] = Outcome(1.0, 1.0, 0.0)
+                found[name] = Outcome(1.0, 0.0, 0.0, 0.0)
     return found
 
 

@@ -59,18 +59,14 @@ def attribution_effects(
     for share in middles(points):
         with on_the_way(model, pairs, share), differentiable(model), sites.recorded(model) as outputs:
             m = pairs.difference(model, pairs.clean)
-            # Where somebody holds an output still, as RelP does queries and keys, nothing depends on it.
-            able = {name: output for name, output in outputs.items() if output.requires_grad}
-            found = torch.autograd.grad(m.sum(), list(able.values()), allow_unused=True, materialize_grads=True)
-        for name, slope in zip(able, found, strict=True):
+            # Unused is what somebody holds still, as RelP does queries and keys.
+            sources = list(outputs.values())
+            found = torch.autograd.grad(m.sum(), sources, allow_unused=True, materialize_grads=True)
+        for name, slope in zip(outputs, found, strict=True):
             slopes[name] = slopes.get(name, 0) + slope / points
         # One point is the clean prompt itself, which need not be read again.
         clean = clean or {name: output.detach() for name, output in outputs.items()}
-    still = torch.zeros((), device=model.device)
-    return {
-        name: ((clean[name] - output) * slopes.get(name, still)).float().flatten(1).sum(1)
-        for name, output in corrupted.items()
-    }
+    return {name: ((clean[name] - corrupted[name]) * slope).float().flatten(1).sum(1) for name, slope in slopes.items()}
 
 
 def moved(model: Model, pairs: Pairs, paths: Mapping[str, str] | None = None) -> dict[str, torch.Tensor]:

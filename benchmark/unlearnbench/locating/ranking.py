@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Ranking(Localizer):
             most = (sum(sizes.values()) - last / 2) / model.block_size
             raise UsageError(
                 f"{self.name}: a budget of {self.budget:g} takes all {len(able)} that are ranked, so nothing is chosen",
-                f"let it be below {most:.2g}, or say all_mlps, all_attention or everything",
+                f"let it be below {math.floor(1000 * most) / 1000:g}, or say all_mlps, all_attention or everything",
             )
         return where
 

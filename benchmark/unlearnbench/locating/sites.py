@@ -49,7 +49,8 @@ class Modules(Sites):
         return cls({name: component.path for name, component in model.components.items()})
 
     def recorded(self, model: Model) -> AbstractContextManager[dict[str, torch.Tensor]]:
-        return recorded(model, self.paths)
+        # Before anybody holds a part of it still, as RelP does queries and keys, which then have no slope.
+        return recorded(model, self.paths, first=True)
 
     def swapped(self, model: Model, name: str, output: torch.Tensor) -> AbstractContextManager[None]:
         return intervened(model, {self.paths[name]: constantly(output)})

@@ -15,11 +15,13 @@ Key = TypeVar("Key")
 
 
 @contextmanager
-def intervened(model: Model, interventions: Mapping[str, Callable[[torch.Tensor], torch.Tensor]]) -> Iterator[None]:
-    """Within: the output of each module (by path) is replaced by a function of itself."""
+def intervened(
+    model: Model, interventions: Mapping[str, Callable[[torch.Tensor], torch.Tensor]], *, first: bool = False
+) -> Iterator[None]:
+    """Within: the output of each module (by path) is replaced by a function of itself; `first`: before other hooks."""
     with ExitStack() as stack:
         for path, change in interventions.items():
-            handle = model.network.get_submodule(path).register_forward_hook(_replacing(change))
+            handle = model.network.get_submodule(path).register_forward_hook(_replacing(change), prepend=first)
             stack.callback(handle.remove)
         yield
 
@@ -40,10 +42,13 @@ def noting(seen: dict[Key, torch.Tensor], key: Key) -> Callable[[torch.Tensor], 
 
 
 @contextmanager
-def recorded(model: Model, paths: Mapping[str, str]) -> Iterator[dict[str, torch.Tensor]]:
-    """Within: what the modules at these paths put out at the latest forward pass, by the names of the paths."""
+def recorded(model: Model, paths: Mapping[str, str], *, first: bool = False) -> Iterator[dict[str, torch.Tensor]]:
+    """Within: what the modules at these paths put out at the latest forward pass, by the names of the paths.
+
+    `first`: as it is before other hooks change it.
+    """
     seen: dict[str, torch.Tensor] = {}
-    with intervened(model, {path: noting(seen, name) for name, path in paths.items()}):
+    with intervened(model, {path: noting(seen, name) for name, path in paths.items()}, first=first):
         yield seen
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from unlearnbench.hashing import content_hash
 from unlearnbench.records.spec import EditSpec, Frozen, TaskSpec
 
-SCHEMA_VERSION: Literal["3.1.0"] = "3.1.0"
+SCHEMA_VERSION: Literal["3.2.0"] = "3.2.0"
 
 
 class MetricResult(Frozen):
@@ -131,7 +131,7 @@ class Identity(Frozen):
 class Record(Frozen):
     """One edit, and what it was asked."""
 
-    schema_version: Literal["3.1.0"] = SCHEMA_VERSION
+    schema_version: Literal["3.2.0"] = SCHEMA_VERSION
     status: Literal["completed", "invalid"]
     """`invalid`: it ran, but is no result (it collapsed, diverged or changed nothing) and is in no mean."""
     invalid_reason: str | None

@@ -4,6 +4,7 @@ An `EditSpec` identifies an edit and the folder of its run; a `TaskSpec` identif
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +13,7 @@ from unlearnbench.hashing import content_hash
 from unlearnbench.model.source import ModelSource
 
 SEED_LIMIT = 2**32
-SPEC_VERSION = 2
+SPEC_VERSION = 3
 """Raised when the meaning of the hashes changes."""
 SCORES_VERSION = 2
 """Raised with every change that is told under *Scores changed* in the CHANGELOG; tables name it."""
@@ -33,15 +34,21 @@ class EntrySpec(Frozen):
     settings: dict[str, Any]
     files: dict[str, str] = Field(default_factory=dict)
     """Digests of the files that its settings name."""
+    parts: dict[str, "EntrySpec"] = Field(default_factory=dict)
+    """Entries that it is made of, by field: `localizer`, `objective`, `adversary`; they may have parts, too."""
+
+    def everything(self) -> Iterator["EntrySpec"]:
+        """It, its parts and theirs."""
+        yield self
+        for part in self.parts.values():
+            yield from part.everything()
 
 
 class MethodSpec(EntrySpec):
-    """A method and its parts, each an entry of its own."""
+    """A method."""
 
     inputs: dict[str, str]
     """Digests of what it reads besides the model and the facts."""
-    parts: dict[str, EntrySpec]
-    """By field: `localizer`, `objective`, `adversary`."""
 
 
 class FactsSpec(Frozen):

@@ -11,10 +11,14 @@ from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localization_file import LocalizationFile
 from unlearnbench.editing.localizer import Localizer
 from unlearnbench.editing.place import EditingPlace, silent
+from unlearnbench.errors import UsageError
 from unlearnbench.facts import FactSet, TrainingSplit
+from unlearnbench.model.matrices import matrices_of
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import Located
-from unlearnbench.running.base import base_of
+from unlearnbench.records.spec import SEED_LIMIT
+from unlearnbench.running.base import Base, base_of
+from unlearnbench.running.order import refuse_out_of_range, refuse_untold
 from unlearnbench.running.runner import Runner
 from unlearnbench.seeds import derive_seed
 from unlearnbench.settings import word_of
@@ -32,6 +36,9 @@ class Sought:
     backward: int
     """… and those of them that gradients came back for."""
 
+    chosen: frozenset[str]
+    """Components, or single matrices, that may be trained."""
+
     @property
     def word(self) -> str:
         """The localizer as it would be typed."""
@@ -44,6 +51,10 @@ class Search:
     def __init__(
         self, located: Located, facts: FactSet, seed: int = 0, *, device: str = "cpu", threads: int | None = None
     ) -> None:
+        refuse_out_of_range(threads=threads)
+        refuse_untold(facts, located)
+        if not 0 <= seed < SEED_LIMIT:
+            raise UsageError(f"seed {seed} is not between 0 and {SEED_LIMIT - 1}")
         self.located, self.facts, self.seed = located, facts, seed
         self._runner = Runner(located, device, threads=threads)
 
@@ -54,10 +65,14 @@ class Search:
         return self._runner.loaded().model
 
     @cached_property
+    def base(self) -> Base:
+        """What the model knows of the facts. Raises `UsageError` as `base_of`."""
+        return base_of(self.model, self.facts.split(self.seed), self.facts.known, self.facts.label)
+
+    @cached_property
     def seen(self) -> TrainingSplit:
-        """What methods see of the facts that the model knows. Raises `UsageError` as `base_of`."""
-        split = self.facts.split(self.seed)
-        return base_of(self.model, split, self.facts.known, self.facts.label).split.for_methods()
+        """What methods see of the facts that the model knows."""
+        return self.base.split.for_methods()
 
     def place(self, progress: Callable[[int, int], None] = silent) -> EditingPlace:
         """Where a localizer works."""
@@ -70,7 +85,10 @@ class Search:
         began, forward, backward = time.perf_counter(), model.tokens_forward, model.tokens_backward
         where = localizer.localize(model, seen, place)
         spent = model.tokens_forward - forward, model.tokens_backward - backward
-        return Sought(localizer, where, time.perf_counter() - began, *spent)
+        seconds = time.perf_counter() - began
+        finer = {name for name, part in matrices_of(model).items() if {*part.parameters} <= where.tensors}
+        chosen = frozenset(where.components) | (finer & set(where.scores))
+        return Sought(localizer, where, seconds, *spent, chosen)
 
     def document(self, found: Sought) -> LocalizationFile:
         """What was found, as a file says it: by component where these are whole, else by tensor."""

@@ -29,7 +29,7 @@ class Request:
     model_args: dict[str, str] = field(default_factory=dict)
     seeds: Sequence[int] = (0,)
     method_args: dict[str, str] = field(default_factory=dict)
-    localization: Path | None = None
+    localization: Path | str | None = None
     facts_file: str | None = None
     retain_text: str | None = None
     batch_size: int = 64
@@ -62,23 +62,18 @@ def ordered(request: Request) -> Order:
     for name in ("methods", "facts", "tasks"):
         if not getattr(request, name):
             raise UsageError(f"nothing is said about {name}", "see 'unlearnbench run --help'")
-    for name, value in (("batch_size", request.batch_size), ("threads", request.threads)):
-        if value is not None and not 1 <= value <= MOST:
-            raise UsageError(f"--{name} must be 1 or more, and {MOST:,} at the most, not {value}")
+    refuse_out_of_range(batch_size=request.batch_size, threads=request.threads)
     shared: dict[str, Any] = dict(request.method_args)
     if request.localization:
-        read_localization(request.localization)  # wrong, though no method may have a localizer
-        from_file = registry.localizers["from_file"]
-        shared["localizer"] = configured(from_file, {"file": request.localization}, "--localization")
+        file = Path(request.localization)
+        read_localization(file)  # wrong, though no method may have a localizer
+        # First, so that settings which are shared besides, such as a budget, are set in it.
+        shared = {"localizer": configured(registry.localizers["from_file"], {"file": file}, "--localization"), **shared}
     methods = parse_methods(request.methods, shared)
     facts = [parse_facts(word, request.facts_file) for word in request.facts]
     located = locate(request.model, request.model_args, request.retain_text)
     for fact_set in facts:
-        if located.source.kind == "organism" and fact_set.real:
-            entries: list[type[FactSet]] = list(registry.fact_sets.values())
-            known = (f"{entry.name}:{variant}" for entry in entries for variant in entry.variants)
-            able = ", ".join(label for label in known if not parse_facts(label).real)
-            raise UsageError(f"{request.model} was never told of {fact_set.label}", f"it knows {able}")
+        refuse_untold(fact_set, located)
     cells = plan(
         methods=methods,
         facts=facts,
@@ -88,3 +83,19 @@ def ordered(request: Request) -> Order:
         batch_size=request.batch_size,
     )
     return Order(request, located, cells)
+
+
+def refuse_out_of_range(**options: int | None) -> None:
+    """Raise `UsageError` for an option that cannot be so small, or so large."""
+    for name, value in options.items():
+        if value is not None and not 1 <= value <= MOST:
+            raise UsageError(f"--{name} must be 1 or more, and {MOST:,} at the most, not {value}")
+
+
+def refuse_untold(facts: FactSet, located: Located) -> None:
+    """Raise `UsageError` for facts about real people, and a model of an invented world."""
+    if located.source.kind == "organism" and facts.real:
+        entries: list[type[FactSet]] = list(registry.fact_sets.values())
+        known = (f"{entry.name}:{variant}" for entry in entries for variant in entry.variants)
+        able = ", ".join(label for label in known if not parse_facts(label).real)
+        raise UsageError(f"{located.source.name} was never told of {facts.label}", f"it knows {able}")

@@ -88,9 +88,7 @@ def planned_again(
     facts = cast(
         FactSet, _entry(registry.fact_sets, spec.facts, {"variant": spec.facts.variant, "facts_file": facts_file})
     )
-    kinds = get_type_hints(registry.methods[spec.method.name])
-    parts = {axis: _entry(kinds[axis].catalogue, part, {}) for axis, part in spec.method.parts.items()}
-    method = cast(Method, _entry(registry.methods, spec.method, {**parts, **method_args}))
+    method = cast(Method, _entry(registry.methods, spec.method, method_args))
     split = facts.split(spec.seed)
     asks = []
     for one in record.tasks:
@@ -113,7 +111,6 @@ def _cell(
         method=MethodSpec(
             **_described(method),
             inputs=method.inputs(facts.card, source),
-            parts={axis: EntrySpec(**_described(part)) for axis, part in parts_of(method).items()},
         ),
         facts=described,
         model=source,
@@ -147,6 +144,7 @@ def _described(entry: Entry) -> dict[str, Any]:
         "source_sha256": source_digest(type(entry)),
         "settings": settings_of(entry),
         "files": {name: file_hash(path) for name, path in paths_of(entry).items() if path.is_file()},
+        "parts": {axis: EntrySpec(**_described(part)) for axis, part in parts_of(entry).items()},
     }
 
 
@@ -154,4 +152,7 @@ def _entry(
     catalogue: Catalogue, spec: EntrySpec | FactsSpec, more: Mapping[str, object], name: str | None = None
 ) -> Entry:
     name = name or spec.name
-    return cast(Entry, configured(catalogue[name], {**spec.settings, **more}, f"{catalogue.kind} {name}"))
+    kinds = get_type_hints(catalogue[name])
+    inner = spec.parts if isinstance(spec, EntrySpec) else {}
+    parts = {axis: _entry(kinds[axis].catalogue, part, {}) for axis, part in inner.items()}
+    return cast(Entry, configured(catalogue[name], {**spec.settings, **parts, **more}, f"{catalogue.kind} {name}"))

@@ -61,6 +61,11 @@ def repeat(
     located = _located(record, model_args or {}, retain_text)
     if record.spec.facts.file_sha256 and not facts_file:
         raise UsageError("the record is about facts from a file", "give it again with --facts_file")
+    for one in record.spec.method.everything():
+        for key in one.files:
+            if key not in (method_args or {}):
+                what = f"{one.name} of the record reads the file {one.settings[key]!r}"
+                raise UsageError(what, f"give it again with --method_args {key}=FILE")
     cell = planned_again(record, located.source, facts_file, method_args or {})
     changed = tuple(_differing(record.spec.model_dump(mode="json"), cell.spec.model_dump(mode="json"), ""))
     changed += tuple(_changed_tasks(record, cell))

@@ -37,6 +37,11 @@ def parse_method(word: str, shared: Mapping[str, Any] = MappingProxyType({})) ->
     nested = {key for value in given.values() if "[" in value for key in read_word(value, "part").settings}
     for key, value in shared.items():
         if key not in given and key not in nested and _takes(method, key):
+            lost = [one for one in given if key in parts_of(method) and one not in names_of(method)]
+            for setting in lost:
+                if setting in names_of(parts_of(method)[key]):
+                    what = f"method {word} sets {setting} of its {key}, which {value} is to take the place of"
+                    raise UsageError(what, f"leave {setting} out, or set it for all with --method_args")
             method = changed(method, key, value, f"method {name}")
     return method
 
