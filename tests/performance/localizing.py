@@ -9,12 +9,12 @@ be the same numbers. Only ratios are worth quoting. `graph` is what is kept for 
 import importlib.util
 import os
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from scoring import timed
 from tabulate import tabulate
 
 from unlearnbench.locating.contrast import Pairs, logit_difference, pairs_of
@@ -100,13 +100,6 @@ def graph(work: Callable[[], object]) -> int:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         work()
     return sum(kept.values())
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def compare() -> list[dict[str, Any]]:
