@@ -140,6 +140,11 @@ def test_the_speed_that_the_readme_tells_is_the_one_that_was_measured() -> None:
     assert told == {
         name.removeprefix("HFLM / ours, "): f"{value:.1f}" for name, value in ratios.items() if name.startswith("HFLM")
     }
+    rows = re.findall(r"^\| (`tiny`|\d+ blocks) \| (\d+) \| (\d+) \| ([\d.]+) \| ([\d.]+) \|", readme, re.MULTILINE)
+    assert len(rows) == 5
+    for model, components, facts, lens, exact in rows:
+        what = f"/ ours, attribution patching, {model.strip('`')}, {components} components, {facts} facts"
+        assert (float(lens), float(exact)) == (ratios[f"TransformerLens {what}"], ratios[f"exact {what}"])
 
 
 def test_the_table_of_the_readme_has_the_rows_of_the_demo_suite() -> None:
