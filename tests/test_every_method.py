@@ -20,6 +20,7 @@ from unlearnbench.settings import made
 
 every_method = pytest.mark.parametrize("name", list(registry.methods))
 QUICK = {"steps": 2, "batch_size": 4, "retain_batch": 2}
+EASY = {"least": 0.0, "steps": 2, "relearning_steps": 0}
 
 
 def _quick(name: str, place: EditingPlace) -> Method:
@@ -39,8 +40,8 @@ def _able(method: Method, place: EditingPlace) -> Method:
 
 
 def _undemanding(localizer: Localizer) -> Localizer:
-    """The localizer, without what it and its own localizers ask of a model's mechanism: random models have none."""
-    changes: dict[str, Any] = {"least": 0.0} if hasattr(localizer, "least") else {}
+    """The localizer, quick, and without what it and its own localizers ask of a mechanism: random models have none."""
+    changes: dict[str, Any] = {key: value for key, value in EASY.items() if hasattr(localizer, key)}
     for field in dataclasses.fields(localizer):
         if isinstance(inner := getattr(localizer, field.name), Localizer):
             changes[field.name] = _undemanding(inner)
