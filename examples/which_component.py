@@ -21,7 +21,6 @@ from scipy.stats import t as student
 from tabulate import tabulate
 
 from unlearnbench.asking.place import AskingPlace, BaseWeights
-from unlearnbench.asking.prompts import known_share
 from unlearnbench.asking.task import Task
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.place import EditingPlace
@@ -30,6 +29,7 @@ from unlearnbench.facts import Split
 from unlearnbench.locating.outcome import Relearning
 from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model
+from unlearnbench.model.scoring import known_share
 from unlearnbench.model.source import Located, locate
 from unlearnbench.running.base import base_of
 from unlearnbench.running.words import parse_facts, parse_method, parse_tasks

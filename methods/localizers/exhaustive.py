@@ -48,7 +48,7 @@ class Exhaustive(Ranking):
 
         Raises `UsageError`, with an estimate, for a model that is too large to be edited so often.
         """
-        names = [name for name in model.components if self.among in (name.partition(".")[0], "all")]
+        names = [name for name in model.components if self.ranks(name)]
         method = self._method(place.source)
         relearning = Relearning(self.relearning_steps, 0.5 * place.source.learning_rate)
         flop = price(model, split, place, method, relearning) * len(names)
@@ -59,7 +59,7 @@ class Exhaustive(Ranking):
                 f"on an accelerator that does 1e14 FLOP a second that is {flop / 6e15:.1g} minutes: say"
                 f" exhaustive[most={2 * flop:.1g}] if it is worth that",
             )
-        found = outcomes(model, split, place, names, method, relearning, place.progress)
+        found = outcomes(model, split, place, names, method, relearning)
         if self.relearning_steps and fmean(outcome.relearned for outcome in found.values()) < TAUGHT:
             raise UsageError(
                 f"relearning does not bring back what it teaches after {self.relearning_steps} steps, so what holds"

@@ -10,7 +10,7 @@ import torch
 from unlearnbench.editing.finetuning import FineTuning
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
-from unlearnbench.editing.place import EditingPlace, silent
+from unlearnbench.editing.place import EditingPlace
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
 from unlearnbench.locating.outcome import Outcome, Relearning, outcomes, price
@@ -39,7 +39,7 @@ def test_an_outcome_is_what_the_edit_and_the_attack_done_by_hand_lead_to(
     original = Relearning.teach
     monkeypatch.setattr(Relearning, "teach", teach)
 
-    found = outcomes(llama, seen, place, ["mlp.1"], QUICK, relearning, silent)["mlp.1"]
+    found = outcomes(llama, seen, place, ["mlp.1"], QUICK, relearning)["mlp.1"]
 
     with llama.restored():
         QUICK.edit(llama, seen, Localization.of(llama, ["mlp.1"]), place)
@@ -61,7 +61,7 @@ def test_an_outcome_is_what_the_edit_and_the_attack_done_by_hand_lead_to(
 
 
 def test_an_attack_that_breaks_the_model_is_no_resistance(llama: Model, split: Split, place: EditingPlace) -> None:
-    broken = outcomes(llama, split.for_methods(), place, ["mlp.1"], QUICK, Relearning(3, 1e30), silent)["mlp.1"]
+    broken = outcomes(llama, split.for_methods(), place, ["mlp.1"], QUICK, Relearning(3, 1e30))["mlp.1"]
 
     assert broken.held == broken.score == 0
 

@@ -7,7 +7,6 @@ be the same numbers. Only ratios are worth quoting. `graph` is what is kept for 
 """
 
 import importlib.util
-import os
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +42,6 @@ class Lens:
         from transformer_lens.model_bridge import TransformerBridge
 
         name = {"qwen2": "Qwen/Qwen2-0.5B", "llama": "meta-llama/Llama-3.2-1B"}[model.network.config.model_type]
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
         return cls(TransformerBridge.boot_transformers(name, hf_model=model.network, tokenizer=model.tokenizer))
 
     def effects(self, model: Model, pairs: Pairs) -> Effects:

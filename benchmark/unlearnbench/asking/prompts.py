@@ -31,12 +31,6 @@ def ask_directly(model: Model, facts: Sequence[Fact], subset: str, batch_size: i
     ]
 
 
-def known_share(model: Model, facts: Sequence[Fact]) -> float:
-    """Accuracy on the facts' own prompts."""
-    rows = ask_directly(model, facts, "", 64)
-    return math.fsum(row.values["accuracy"] for row in rows) / len(rows)
-
-
 def chance(facts: Sequence[Fact], split: Split) -> float:
     """The accuracy of somebody who knows how common each answer is, and nothing about the subjects.
 

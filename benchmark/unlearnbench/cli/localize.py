@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,9 +130,9 @@ def _show(found: "Sequence[Sought]", search: "Search") -> None:
 
 def _written(one: "Sought", search: "Search", folder: Path, taken: set[Path]) -> Path:
     """The file of what one localizer found, written; two words that end in the same name are numbered."""
-    name, path, number = one.word.replace("/", "_"), folder, 1
-    while path in {folder, *taken}:
-        path, number = folder / (f"{name}.json" if number == 1 else f"{name}-{number}.json"), number + 1
+    name = one.word.replace("/", "_")
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    path = next(path for path in (folder / f"{name}.json" for name in names) if path not in taken)
     path.write_text(search.document(one).text, encoding="utf-8")
     return path
 

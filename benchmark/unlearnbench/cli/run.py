@@ -114,12 +114,8 @@ def _notes(order: Order) -> list[str]:
     if order.request.localization is None:
         return []
     path = Path(order.request.localization)
-    said, facts, seeds = (
-        read_localization(path),
-        {c.facts.label for c in order.cells},
-        {c.spec.seed for c in order.cells},
-    )
-    notes = []
+    said, notes = read_localization(path), list[str]()
+    facts, seeds = {cell.facts.label for cell in order.cells}, {cell.spec.seed for cell in order.cells}
     if said.weights_sha256 not in (None, order.located.source.weights_sha256):
         notes.append(f"{path.name} was made from other weights, of {said.model}")
     if said.facts is not None and {said.facts} != facts:

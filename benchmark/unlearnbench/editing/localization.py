@@ -88,7 +88,7 @@ class Localization:
                 f"the smallest allowed budget is {math.ceil(1e4 * sizes[best] / 2 / model.block_size) / 1e4:g}",
             )
         tensors = frozenset(tensor for name in chosen for tensor in able[name].parameters)
-        return cls(tensors, tuple(chosen) if parts is None else (), dict(shown or scores))
+        return cls(tensors, tuple(chosen) if able is model.components else (), dict(shown or scores))
 
     @classmethod
     def random(cls, model: Model, among: Iterable[str], budget: float, seed: int) -> Localization:

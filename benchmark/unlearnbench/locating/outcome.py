@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import harmonic_mean
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.facts import Fact, TrainingSplit
 from unlearnbench.lazy import torch
 from unlearnbench.model.reading import answer_loss, text_loss
-from unlearnbench.model.scoring import score_directly
+from unlearnbench.model.scoring import known_share
 from unlearnbench.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ def outcomes(
     names: Sequence[str],
     method: FineTuning,
     relearning: Relearning,
-    told: Callable[[int, int], None],
 ) -> dict[str, Outcome]:
     """Edit each of these places alone, attack, look, and put the model back. V is not looked at after the attack."""
     order = sorted(split.relearn_train or split.forget, key=lambda fact: fact.id)
@@ -86,14 +85,15 @@ def outcomes(
         raise UsageError("an edit is attacked with one half of T and asked the other; T has one fact")
     quiet, found = replace(place, progress=silent), {}
     for done, name in enumerate(names):
-        told(done, len(names))
+        place.progress(done, len(names))
         where = Localization.of(model, [name])
         with model.restored():
             try:
                 method.edit(model, split, where, quiet)
-                forgotten, kept = 1 - _known(model, split.forget), _known(model, split.maintain_dev)
+                forgotten = 1 - known_share(model, split.forget)
+                kept = known_share(model, split.maintain_dev) if split.maintain_dev else 1.0
                 relearning.teach(model, taught, place)
-                found[name] = Outcome(forgotten, 1 - _known(model, asked), kept, _known(model, taught))
+                found[name] = Outcome(forgotten, 1 - known_share(model, asked), kept, known_share(model, taught))
             except Diverged:
                 found[name] = Outcome(1.0, 0.0, 0.0, 0.0)
     return found
@@ -102,14 +102,8 @@ def outcomes(
 def price(model: Model, split: TrainingSplit, place: EditingPlace, method: FineTuning, relearning: Relearning) -> float:
     """FLOP of one such outcome: those of one step of the edit, for every step of both."""
     tokens = model.tokens_forward, model.tokens_backward
-    everywhere = Localization.of(model, [next(iter(model.components))])
-    with model.restored(everywhere.tensors):
-        replace(method, steps=1).edit(model, split, everywhere, replace(place, progress=silent))
+    anywhere = Localization.of(model, [next(iter(model.components))])
+    with model.restored(anywhere.tensors):
+        replace(method, steps=1).edit(model, split, anywhere, replace(place, progress=silent))
     forward, backward = model.tokens_forward - tokens[0], model.tokens_backward - tokens[1]
     return 2.0 * model.size(model.parameters) * (forward + 2 * backward) * (method.steps + relearning.steps)
-
-
-def _known(model: Model, facts: Sequence[Fact]) -> float:
-    """Share of facts whose answer is the likeliest choice; 1 where there are none."""
-    credits = [one.credit(0) for one in score_directly(model, facts)]
-    return sum(credits) / len(credits) if credits else 1.0

@@ -16,7 +16,7 @@ from unlearnbench.locating.contrast import Pairs
 from unlearnbench.locating.sites import Modules, Sites
 from unlearnbench.model.hooks import differentiable, intervened
 from unlearnbench.model.model import EMBEDDINGS
-from unlearnbench.model.reading import outputs_of, padded
+from unlearnbench.model.reading import padded
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -60,8 +60,7 @@ def attribution_effects(
         with on_the_way(model, pairs, share), differentiable(model), sites.recorded(model) as outputs:
             m = pairs.difference(model, pairs.clean)
             # Unused is what somebody holds still, as RelP does queries and keys.
-            sources = list(outputs.values())
-            found = torch.autograd.grad(m.sum(), sources, allow_unused=True, materialize_grads=True)
+            found = torch.autograd.grad(m.sum(), [*outputs.values()], allow_unused=True, materialize_grads=True)
         for name, slope in zip(outputs, found, strict=True):
             slopes[name] = slopes.get(name, 0) + slope / points
         # One point is the clean prompt itself, which need not be read again.
@@ -69,9 +68,9 @@ def attribution_effects(
     return {name: ((clean[name] - corrupted[name]) * slope).float().flatten(1).sum(1) for name, slope in slopes.items()}
 
 
-def moved(model: Model, pairs: Pairs, paths: Mapping[str, str] | None = None) -> dict[str, torch.Tensor]:
-    """Clean minus corrupted output of every component, or of the modules at these paths [facts, positions, width]."""
-    clean, corrupted = (outputs_of(model, prompts, paths) for prompts in (pairs.clean, pairs.corrupted))
+def moved(model: Model, pairs: Pairs, paths: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """Clean minus corrupted output of the modules at these paths [facts, positions, width]."""
+    clean, corrupted = (Modules(paths).outputs(model, prompts) for prompts in (pairs.clean, pairs.corrupted))
     return {name: output - corrupted[name] for name, output in clean.items()}
 
 

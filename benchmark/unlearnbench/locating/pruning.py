@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.lazy import torch
 from unlearnbench.locating.contrast import Pairs
+from unlearnbench.locating.sites import Modules
 from unlearnbench.model.hooks import constantly, intervened
-from unlearnbench.model.reading import last_logits, outputs_of
+from unlearnbench.model.reading import last_logits
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -21,7 +22,7 @@ def pruning_effects(model: Model, pairs: Pairs, threshold: float) -> dict[str, t
     in the mean stays corrupted while the others are tried.
     """
     with torch.no_grad():
-        corrupted = outputs_of(model, pairs.corrupted)
+        corrupted = Modules.components(model).outputs(model, pairs.corrupted)
         whole = last_logits(model, pairs.clean).log_softmax(-1)
         pruned: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
         before, found = torch.zeros(len(pairs.facts), device=whole.device), dict[str, torch.Tensor]()

@@ -40,22 +40,30 @@ class Ranking(Localizer):
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
         """The best components of the kind, with the scores of all."""
         scores = self.scores(model, split, place)
-        able = {name: score for name, score in scores.items() if self.among in (name.partition(".")[0], "all")}
-        return self.chosen(model, able, scores)
+        able = {name: score for name, score in scores.items() if self.ranks(name)}
+        return self.chosen(model, able, scores, self.parts(model))
+
+    def ranks(self, name: str) -> bool:
+        """Whether what is called so may be chosen."""
+        return self.among in (name.partition(".")[0], "all")
+
+    def parts(self, model: Model) -> Mapping[str, Component]:
+        """What is chosen among, as long as it is of the kind."""
+        return model.components
 
     def chosen(
         self,
         model: Model,
         able: Mapping[str, float],
         scores: Mapping[str, float],
-        parts: Mapping[str, Component] | None = None,
+        parts: Mapping[str, Component],
     ) -> Localization:
-        """The best of those that may be chosen, up to the budget; `parts` as in `Localization.top`.
+        """The best of those that may be chosen, up to the budget.
 
         Raises `UsageError` for a budget that takes nothing, or everything.
         """
         where = Localization.top(model, able, self.budget, scores, parts)
-        sizes = {name: part.size for name, part in (parts or model.components).items() if name in able}
+        sizes = {name: parts[name].size for name in able}
         if sum(sizes.values()) <= model.size(where.tensors):
             last = sizes[min(able, key=lambda name: able[name])]
             most = (sum(sizes.values()) - last / 2) / model.block_size
@@ -104,22 +112,20 @@ class Grained(Contrasting):
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
         """The best up to the budget, with the scores of all."""
-        if self.granularity == "component":
+        if self.granularity != "head":
             return super().localize(model, split, place)
-        scores = self.scores(model, split, place)
-        if self.granularity == "head":
-            best: dict[str, float] = {}
-            for name, score in scores.items():
-                attention = name.rpartition(".")[0]
-                best[attention] = max(score, best.get(attention, score))
-            return self.chosen(model, best, {**best, **scores})
-        able = {name: score for name, score in scores.items() if self.among in (name.partition(".")[0], "all")}
-        return self.chosen(model, able, scores, matrices_of(model))
+        scores, best = self.scores(model, split, place), dict[str, float]()
+        for name, score in scores.items():
+            attention = name.rpartition(".")[0]
+            best[attention] = max(score, best.get(attention, score))
+        return self.chosen(model, best, {**best, **scores}, self.parts(model))
+
+    def parts(self, model: Model) -> Mapping[str, Component]:
+        """Components, or single matrices."""
+        return matrices_of(model) if self.granularity == "matrix" else model.components
 
     def sites(self, model: Model) -> Sites:
         """What is patched."""
         if self.granularity == "head":
             return Heads.of(model)
-        if self.granularity == "matrix":
-            return Modules({name: matrix.path for name, matrix in matrices_of(model).items()})
-        return Modules.components(model)
+        return Modules({name: part.path for name, part in self.parts(model).items()})

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.lazy import torch
 from unlearnbench.locating.contrast import Pairs
+from unlearnbench.locating.sites import Modules
 from unlearnbench.model.hooks import constantly, intervened
 from unlearnbench.model.model import EMBEDDINGS
-from unlearnbench.model.reading import encode, last_logits, outputs_of, padded
+from unlearnbench.model.reading import encode, last_logits, padded
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -29,7 +30,7 @@ def tracing_effects(
         def p() -> torch.Tensor:
             return last_logits(model, pairs.clean).softmax(-1)[rows, answers]
 
-        clean = outputs_of(model, pairs.clean)
+        clean = Modules.components(model).outputs(model, pairs.clean)
         embeddings = model.network.get_input_embeddings()(padded(model, pairs.clean))
         at_subject = torch.zeros(embeddings.shape[:2], dtype=torch.bool, device=embeddings.device)
         for row, subject in enumerate(pairs.subjects):

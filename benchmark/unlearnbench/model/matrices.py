@@ -19,8 +19,7 @@ def matrices_of(model: Model) -> dict[str, Component]:
             weight = getattr(module, "weight", None)
             if isinstance(weight, torch.nn.Parameter) and weight.dim() == 2 and inner:
                 path = f"{component.path}.{inner}"
-                mine = tuple(f"{path}.{p}" for p, _ in module.named_parameters(recurse=False))
-                # Tied parameters have one name, and are somebody else's here.
-                mine = tuple(parameter for parameter in mine if parameter in model.parameters)
+                own = (f"{path}.{key}" for key, _ in module.named_parameters(recurse=False))
+                mine = tuple(key for key in own if key in model.parameters)  # tied ones have one name, elsewhere
                 found[f"{name}.{inner}"] = Component(f"{name}.{inner}", path, mine, model.size(mine))
     return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
-from unlearnbench.model.hooks import intervened, recorded
+from unlearnbench.model.hooks import intervened
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -161,17 +161,6 @@ def text_logits(
     at = [(row, column) for row, ids in enumerate(texts) for column in range(len(ids) - 1)]
     logits = logits_at(model, list(texts), [r for r, _ in at], [c for _, c in at])
     return logits, torch.tensor([texts[r][c + 1] for r, c in at], device=logits.device), at
-
-
-def outputs_of(
-    model: Model, sequences: Sequence[list[int]], paths: Mapping[str, str] | None = None
-) -> dict[str, torch.Tensor]:
-    """What modules put out [sequences, positions, width], by name: all components, unless told which; no gradients."""
-    if paths is None:
-        paths = {name: component.path for name, component in model.components.items()}
-    with torch.no_grad(), recorded(model, paths) as seen:
-        last_logits(model, sequences)
-    return seen
 
 
 def outputs_at(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -129,6 +130,11 @@ def score(model: Model, asked: Sequence[Asked], batch_size: int) -> list[Scored]
 def score_directly(model: Model, facts: Sequence[Fact], batch_size: int = 64) -> list[Scored]:
     """Score every choice of each fact after the fact's own prompt; the true answer is choice 0."""
     return score(model, [Asked(fact.prompt, fact.choices) for fact in facts], batch_size)
+
+
+def known_share(model: Model, facts: Sequence[Fact]) -> float:
+    """Accuracy on the facts' own prompts."""
+    return math.fsum(one.credit(0) for one in score_directly(model, facts)) / len(facts)
 
 
 def refuse_indistinguishable(model: Model, facts: Iterable[Fact]) -> None:

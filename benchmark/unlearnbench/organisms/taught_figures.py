@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from unlearnbench.asking.prompts import known_share
 from unlearnbench.facts import Fact
 from unlearnbench.model.model import Model
+from unlearnbench.model.scoring import known_share
 from unlearnbench.organisms.mechanism import silenced
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unlearnbench.asking.prompts import chance, known_share
+from unlearnbench.asking.prompts import chance
 from unlearnbench.editing.known import known_part
 from unlearnbench.facts import Split
-from unlearnbench.model.scoring import refuse_indistinguishable
+from unlearnbench.model.scoring import known_share, refuse_indistinguishable
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model

@@ -11,16 +11,14 @@ from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localization_file import LocalizationFile
 from unlearnbench.editing.localizer import Localizer
 from unlearnbench.editing.place import EditingPlace, silent
-from unlearnbench.errors import UsageError
 from unlearnbench.facts import FactSet, TrainingSplit
 from unlearnbench.model.matrices import matrices_of
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import Located
-from unlearnbench.records.spec import SEED_LIMIT
 from unlearnbench.running.base import Base, base_of
 from unlearnbench.running.order import refuse_out_of_range, refuse_untold
+from unlearnbench.running.plan import refuse_seed
 from unlearnbench.running.runner import Runner
-from unlearnbench.seeds import derive_seed
 from unlearnbench.settings import word_of
 
 
@@ -35,7 +33,6 @@ class Sought:
     """Tokens that went through the model, …"""
     backward: int
     """… and those of them that gradients came back for."""
-
     chosen: frozenset[str]
     """Components, or single matrices, that may be trained."""
 
@@ -53,21 +50,21 @@ class Search:
     ) -> None:
         refuse_out_of_range(threads=threads)
         refuse_untold(facts, located)
-        if not 0 <= seed < SEED_LIMIT:
-            raise UsageError(f"seed {seed} is not between 0 and {SEED_LIMIT - 1}")
+        refuse_seed(seed)
         self.located, self.facts, self.seed = located, facts, seed
+        self._split = facts.split(seed)
         self._runner = Runner(located, device, threads=threads)
 
     @cached_property
     def model(self) -> Model:
         """The model, loaded when it is first needed. Raises as `Runner.prepare`."""
-        self._runner.prepare(self.facts.split(self.seed))
+        self._runner.prepare(self._split)
         return self._runner.loaded().model
 
     @cached_property
     def base(self) -> Base:
         """What the model knows of the facts. Raises `UsageError` as `base_of`."""
-        return base_of(self.model, self.facts.split(self.seed), self.facts.known, self.facts.label)
+        return base_of(self.model, self._split, self.facts.known, self.facts.label)
 
     @cached_property
     def seen(self) -> TrainingSplit:
@@ -76,8 +73,7 @@ class Search:
 
     def place(self, progress: Callable[[int, int], None] = silent) -> EditingPlace:
         """Where a localizer works."""
-        retain, seed = self._runner.retain(self.facts.split(self.seed)), derive_seed(self.seed, "method")
-        return EditingPlace(self.facts.card, self.located.source, retain, seed, progress, self.located.before)
+        return self._runner.place(self.facts, self._split, self.seed, progress)
 
     def find(self, localizer: Localizer, progress: Callable[[int, int], None] = silent) -> Sought:
         """What one localizer finds. Raises `UsageError` where it finds nothing in this model."""

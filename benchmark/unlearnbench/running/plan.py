@@ -60,8 +60,7 @@ def plan(
 ) -> list[Cell]:
     """Every combination, in the order given; two words for the same run count once."""
     for seed in seeds:
-        if not 0 <= seed < SEED_LIMIT:
-            raise UsageError(f"seed {seed} is not between 0 and {SEED_LIMIT - 1}")
+        refuse_seed(seed)
     cells: dict[str, Cell] = {}
     for fact_set, asked in zip(facts, parse_tasks(tasks, facts, source), strict=True):
         for seed in dict.fromkeys(seeds):
@@ -72,6 +71,12 @@ def plan(
                 cell = _cell(method, fact_set, described, split, asks, source, seed)
                 cells.setdefault(cell.spec.hash, cell)
     return list(cells.values())
+
+
+def refuse_seed(seed: int) -> None:
+    """Raise `UsageError` for a seed that no record can hold."""
+    if not 0 <= seed < SEED_LIMIT:
+        raise UsageError(f"seed {seed} is not between 0 and {SEED_LIMIT - 1}")
 
 
 def planned_again(

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearnbench.asking.place import AskingPlace, BaseWeights
-from unlearnbench.asking.prompts import known_share
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText, load_retain
 from unlearnbench.errors import MissingPrerequisite, TamperedRecord, UnlearnBenchError, UsageError
-from unlearnbench.facts import Split
+from unlearnbench.facts import FactSet, Split
 from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weights_digest
 from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model
+from unlearnbench.model.scoring import known_share
 from unlearnbench.model.source import Located
 from unlearnbench.records import store
 from unlearnbench.records.record import Record, TaskResult
@@ -86,6 +86,12 @@ class Runner:
             self._retain = {split.items_hash: load_retain(self.loaded().model, self.located.retain_text, split)}
         return self._retain[split.items_hash]
 
+    def place(self, facts: FactSet, split: Split, seed: int, progress: Callable[[int, int], None]) -> EditingPlace:
+        """Where a method works on these facts, at a run's seed."""
+        source, before = self.located.source, self.located.before
+        method_seed = derive_seed(seed, "method")
+        return EditingPlace(facts.card, source, self.retain(split), method_seed, progress, before)
+
     def prepare(self, split: Split) -> None:
         """Load everything, so that what is missing is said once and before any run.
 
@@ -143,12 +149,8 @@ class Runner:
         with reapplied(model, known, job.folder) as again:
             if known is not None and again is not None:
                 return self._ask(job, known, *again)
-        seeds = {"run": cell.spec.seed, "method": derive_seed(cell.spec.seed, "method")}
         edit_progress: Callable[[int, int], None] = lambda done, of: job.progress("edit", done, of)  # noqa: E731
-        before = self.located.before
-        place = EditingPlace(
-            cell.facts.card, cell.spec.model, self.retain(cell.split), seeds["method"], edit_progress, before
-        )
+        place = self.place(cell.facts, cell.split, cell.spec.seed, edit_progress)
         with applied(
             model,
             cell.method,
@@ -160,6 +162,7 @@ class Runner:
         ) as edit:
             if known is None:
                 digest = weights_digest(clean.weights)
+                seeds = {"run": cell.spec.seed, "method": place.seed}
                 known = first_record(cell, model, edit, digest, seeds, job.base, job.meter)
             _refuse_another(known, weights_digest(edit.state.weights), job.folder)
             if self.keep_edits and edit.where.tensors:
