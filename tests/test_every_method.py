@@ -147,7 +147,7 @@ def test_an_objectives_terms_are_finite_and_leave_the_model_as_it_was(
 
     assert model.tensor_digests() == before
     assert _hooks(model) == hooks
-    assert [term.name for term in terms if term.attacked], "nothing of it is about the facts to forget"
+    assert [term.name for term in terms if term.about == "forget"], "nothing of it is about the facts to forget"
     assert len({term.name for term in terms}) == len(terms)
 
 

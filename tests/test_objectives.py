@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.losses import log_one_minus_p
 from unlearnbench.editing.objective import Batch, Objective
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import Fact, Split, TrainingSplit
 from unlearnbench.methods.full_finetune import FullFinetune
 from unlearnbench.methods.objectives.edit import Edit
-from unlearnbench.methods.objectives.log1mp import Log1mp, log_one_minus_p
+from unlearnbench.methods.objectives.log1mp import Log1mp
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import (
     Pair,
@@ -39,7 +40,7 @@ PAIRS = [
 def _loss(objective: Objective, model: Model, facts: Sequence[Fact], place: EditingPlace) -> torch.Tensor:
     """The objective's loss on a batch of facts to forget."""
     (term,) = objective.terms(model, TrainingSplit(forget=facts, maintain_train=()), place)
-    assert (term.name, term.weight, term.attacked) == ("forget", 1.0, True)
+    assert (term.name, term.weight, term.about) == ("forget", 1.0, "forget")
     return term.loss(Batch(0, facts, (), ()))
 
 

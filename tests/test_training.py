@@ -4,18 +4,20 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from unlearnbench.editing.adversary import Adversary
+from unlearnbench.editing.adversary import Adversary, Defence, Strike
 from unlearnbench.editing.finetuning import FineTuning
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
+from unlearnbench.editing.losses import log_one_minus_p
 from unlearnbench.editing.method import History
-from unlearnbench.editing.objective import Objective, Term, forget_term
+from unlearnbench.editing.objective import About, Objective, Term, forget_term
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText
 from unlearnbench.errors import Diverged, UnknownName, UsageError
@@ -23,7 +25,7 @@ from unlearnbench.facts import Fact, Split, TrainingSplit
 from unlearnbench.methods.adversaries.none import Nobody
 from unlearnbench.methods.full_finetune import FullFinetune
 from unlearnbench.methods.objectives.edit import Edit
-from unlearnbench.methods.objectives.log1mp import Log1mp, log_one_minus_p
+from unlearnbench.methods.objectives.log1mp import Log1mp
 from unlearnbench.model.hooks import intervened
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import answer_logits, answer_loss, text_loss
@@ -123,10 +125,10 @@ def test_only_localized_tensors_change_or_get_gradients(model: Model, train: Cal
     with_gradient = set[str]()
 
     class Watching(Nobody):
-        def attack(self, model: Model, *others: Any) -> Any:
+        def strike(self, model: Model, defence: Defence) -> Strike:
             """Looks."""
             with_gradient.update(name for name, p in model.parameters.items() if p.requires_grad)
-            return super().attack(model, *others)
+            return super().strike(model, defence)
 
     train(model, where, adversary=Watching())
 
@@ -392,11 +394,27 @@ class Zeroing(Adversary):
     losses: list[float] = dataclasses.field(default_factory=list)
     seeds: list[int] = dataclasses.field(default_factory=list)
 
-    def attack(self, model: Model, facts: Sequence[Fact], loss: Callable[[], Tensor], seed: int) -> Any:
+    def first_block(self, model: Model) -> int:
+        """The whole model, for what it knows."""
+        return 0
+
+    def strike(self, model: Model, defence: Defence) -> Strike:
         """Zero."""
-        self.losses.append(loss().item())
-        self.seeds.append(seed)
-        return intervened(model, {self.path: torch.zeros_like})
+        self.losses.append(defence.losses["forget"]().item())
+        self.seeds.append(defence.seed)
+        return Silence(model, self.path)
+
+
+class Silence(Strike):
+    """An MLP says nothing."""
+
+    def __init__(self, model: Model, path: str) -> None:
+        self.told = {}
+        self.model, self.path = model, path
+
+    def on(self, about: About) -> AbstractContextManager[None]:
+        """Whatever it is about."""
+        return intervened(self.model, {self.path: torch.zeros_like})
 
 
 def test_the_adversary_acts_while_the_forget_loss_is_computed_and_then_no_more(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from unlearnbench.editing.adversary import Adversary
-from unlearnbench.facts import Fact
-from unlearnbench.lazy import torch
+from unlearnbench.editing.adversary import Adversary, Defence, Strike
+from unlearnbench.editing.objective import About
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
 
@@ -18,7 +17,14 @@ from unlearnbench.registry import register
 class Nobody(Adversary):
     """No perturbation."""
 
-    def attack(
-        self, model: Model, facts: Sequence[Fact], loss: Callable[[], torch.Tensor], seed: int
-    ) -> AbstractContextManager[None]:
+    def strike(self, model: Model, defence: Defence) -> Strike:
+        return Nothing()
+
+
+class Nothing(Strike):
+    """No perturbation."""
+
+    told: Mapping[str, float] = {}
+
+    def on(self, about: About) -> AbstractContextManager[None]:
         return nullcontext()

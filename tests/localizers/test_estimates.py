@@ -8,7 +8,7 @@ from torch import nn
 
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
-from unlearnbench.locating.contrast import Pairs, pairs_of, subject_tokens
+from unlearnbench.locating.contrast import Pairs, pairs_of
 from unlearnbench.locating.lookup import best, look_up
 from unlearnbench.locating.patching import attribution_effects, exact_effects, middles
 from unlearnbench.locating.pruning import pruning_effects
@@ -20,6 +20,7 @@ from unlearnbench.model.heads import head_count, heads_changed, heads_tapped, pr
 from unlearnbench.model.hooks import intervened, tap
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import last_logits
+from unlearnbench.model.subject import subject_tokens
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from unlearnbench.editing.place import EditingPlace
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split, TrainingSplit
 from unlearnbench.locating import ranking
-from unlearnbench.locating.contrast import Pairs, pairs_of, subject_tokens
+from unlearnbench.locating.contrast import Pairs, pairs_of
 from unlearnbench.locating.patching import attribution_effects
 from unlearnbench.methods.localizers.attribution_patching import AttributionPatching
 from unlearnbench.model.hooks import intervened, tap
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import logits_at
+from unlearnbench.model.subject import subject_tokens
 
 
 def _ids(model: Model, prompt: str) -> list[int]:

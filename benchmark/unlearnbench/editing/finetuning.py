@@ -74,12 +74,13 @@ class FineTuning(Method):
         if "reference" in self.objective.needs:
             place = replace(place, reference=model.frozen_copy())
         own = self.objective.terms(model, split, place)
-        terms = [replace(t, weight=t.weight * self.forget_weight) if t.attacked else t for t in own]
+        terms = [replace(t, weight=t.weight * self.forget_weight) if t.about == "forget" else t for t in own]
         terms += [
             Term(
                 "maintain",
                 lambda b: answer_loss(model, [(f.prompt, f.answer) for f in b.maintain]),
                 self.maintain_weight,
+                about="maintain",
             ),
             Term("retain", lambda b: text_loss(model, b.retain), self.retain_weight),
         ]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 Need = Form | Literal["reference"]
+About = Literal["forget", "maintain"]
+"""Which facts of a batch a loss is about."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ class Term:
     loss: Callable[[Batch], torch.Tensor]
     """The loss of a batch, a scalar."""
     weight: float = 1.0
-    attacked: bool = False
-    """Whether the adversary perturbs the model while this loss is computed."""
+    about: About | None = None
+    """Whose prompts it runs, each in the order of the batch, once or several times: an adversary that attacks these
+    facts perturbs the model while this loss is computed. None for what no adversary touches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,4 +74,4 @@ class Objective(Entry):
 
 def forget_term(loss: Callable[[Sequence[Fact]], torch.Tensor]) -> Term:
     """The term of a loss on facts to forget: called `forget`, and attacked by the adversary if there is one."""
-    return Term("forget", lambda batch: loss(batch.forget), attacked=True)
+    return Term("forget", lambda batch: loss(batch.forget), about="forget")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from unlearnbench.editing.adversary import Adversary
+from unlearnbench.editing.adversary import Adversary, Defence, Strike
 from unlearnbench.editing.goal import Goal
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.masters import Masters
-from unlearnbench.editing.objective import Batch, Term
+from unlearnbench.editing.objective import About, Batch, Term
 from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.facts import TrainingSplit
 from unlearnbench.lazy import torch
+from unlearnbench.model.below import first_block, kept_below
 from unlearnbench.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def finetune(
 ) -> list[dict[str, float]]:
     """Minimize the weighted sum of the terms over the localized tensors, until the goal is met if there is one.
 
-    Returns one row per step: its losses and its learning rate, and `reached` and `kept` where the goal was looked at.
+    Returns one row per step: its losses and its learning rate, what the adversary says of its attack, and `reached`
+    and `kept` where the goal was looked at. Blocks below all that is trained or perturbed are run once for each text.
 
     AdamW (β .9, .999; no weight decay, which would pull on weights that have no gradient), gradients
     clipped at norm 1. Tensors in half precision are trained through float32 masters, which also sum the
@@ -67,23 +69,24 @@ def finetune(
     """
     _refuse_namesakes([term.name for term in terms])
     history: list[dict[str, float]] = []
-    batches = _steps(split, course, place)
-    with model.trainable(where.tensors) as parameters:
+    batches = _steps(split, course, place, adversary.held)
+    begin = first_block(model, where.tensors)
+    begin = min(begin, adversary.first_block(model)) if begin else 0
+    with kept_below(model, begin), model.trainable(where.tensors) as parameters:
         masters = Masters(parameters)
         optimizer = torch.optim.AdamW(masters.parameters, lr=course.learning_rate, weight_decay=0.0)
         for batch in batches:
             rate = course.rate(batch.step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
+            if batch.step % adversary.held == 0:
+                strike = adversary.strike(model, _defence(terms, batch, place.seed))
             losses = {}
             for term in terms:
-                losses[term.name] = _backward(model, term, batch, adversary, place.seed)
+                losses[term.name] = _backward(term, batch, strike if term.about in adversary.attacked else None)
                 masters.collect()
-            bad = [name for name, value in losses.items() if not math.isfinite(value)]
-            if bad:
-                what = f"the {bad[0]} loss is not finite at step {batch.step + 1} of {course.steps}"
-                raise Diverged(what, history)
-            history.append({"step": batch.step + 1, **losses, "learning_rate": rate})
+            _refuse_bad(losses, batch.step + 1, course.steps, history)
+            history.append({"step": batch.step + 1, **losses, **strike.told, "learning_rate": rate})
             torch.nn.utils.clip_grad_norm_(masters.parameters, 1.0)
             optimizer.step()
             masters.clear()
@@ -104,24 +107,41 @@ def _refuse_namesakes(names: Sequence[str]) -> None:
         )
 
 
-def _backward(model: Model, term: Term, batch: Batch, adversary: Adversary, seed: int) -> float:
+def _refuse_bad(losses: Mapping[str, float], step: int, steps: int, history: list[dict[str, float]]) -> None:
+    bad = [name for name, value in losses.items() if not math.isfinite(value)]
+    if bad:
+        raise Diverged(f"the {bad[0]} loss is not finite at step {step} of {steps}", history)
+
+
+def _defence(terms: Sequence[Term], batch: Batch, seed: int) -> Defence:
+    """What the adversary attacks at this step."""
+
+    def sum_of(about: About) -> torch.Tensor:
+        return torch.stack([term.weight * term.loss(batch) for term in terms if term.about == about]).sum()
+
+    losses: dict[About, Callable[[], torch.Tensor]] = {
+        "forget": lambda: sum_of("forget"),
+        "maintain": lambda: sum_of("maintain"),
+    }
+    return Defence(batch, losses, derive_seed(seed, "adversary", str(batch.step)))
+
+
+def _backward(term: Term, batch: Batch, strike: Strike | None) -> float:
     """Add the gradient of one weighted term; one after another, so that only one graph is held."""
-
-    def defended() -> torch.Tensor:
-        return term.loss(batch)
-
-    seed = derive_seed(seed, "adversary", str(batch.step))
-    with adversary.attack(model, batch.forget, defended, seed) if term.attacked else nullcontext():
+    with strike.on(term.about) if strike and term.about else nullcontext():
         loss = term.loss(batch)
         torch.autograd.backward(term.weight * loss)
     return loss.item()
 
 
-def _steps(split: TrainingSplit, course: Course, place: EditingPlace) -> Iterator[Batch]:
+def _steps(split: TrainingSplit, course: Course, place: EditingPlace, held: int) -> Iterator[Batch]:
+    """The batches of all steps; their facts stay for `held` steps, their texts do not."""
     forget = _batches(split.forget, course.batch_size, derive_seed(place.seed, "forget"))
     maintain = _batches(split.maintain_train, course.batch_size, derive_seed(place.seed, "maintain"))
     for step in range(course.steps):
-        yield Batch(step, next(forget), next(maintain), place.retain.batch(place.seed, step, course.retain_batch))
+        if step % held == 0:
+            gone, kept = next(forget), next(maintain)
+        yield Batch(step, gone, kept, place.retain.batch(place.seed, step, course.retain_batch))
 
 
 def _batches(facts: Sequence[Item], count: int, seed: int) -> Iterator[list[Item]]:

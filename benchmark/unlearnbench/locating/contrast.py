@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, TrainingSplit
 from unlearnbench.lazy import torch
-from unlearnbench.model.reading import encode, last_logits, tokens_of
+from unlearnbench.model.reading import encode, last_logits
+from unlearnbench.model.subject import subject_tokens
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -63,28 +64,6 @@ def logit_difference(model: Model, facts: Sequence[Fact], logits: torch.Tensor) 
             raise UsageError(f"fact {fact.id!r}: every distractor begins with the token that the answer begins with")
         values.append(row[answer] - row[others].mean())
     return torch.stack(values)
-
-
-def subject_tokens(model: Model, fact: Fact) -> range:
-    """Positions of the subject's tokens in the prompt, at its last mention.
-
-    Raises `UsageError` where the prompt does not say the subject, or a token holds its end and what follows.
-    """
-    at = fact.prompt.rfind(fact.subject)
-    if at < 0:
-        raise UsageError(
-            f"fact {fact.id!r}: its subject is not in its prompt {fact.prompt!r}",
-            "localizers look at the subject's tokens: write the subject as the prompt does",
-        )
-    clean = encode(model, fact.prompt, fact.answer)[0]
-    before = tokens_of(model, fact.prompt[:at].rstrip())
-    until = tokens_of(model, fact.prompt[: at + len(fact.subject)])
-    if clean[: len(until)] != until or len(until) <= len(before):
-        raise UsageError(
-            f"fact {fact.id!r}: the tokenizer merges the end of its subject with what follows in {fact.prompt!r}",
-            "let a space follow the subject",
-        )
-    return range(min(len(before), len(until) - 1), len(until))
 
 
 def about_another(model: Model, fact: Fact, others: Sequence[Fact], rng: random.Random) -> list[int]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact
-from unlearnbench.locating.contrast import subject_tokens
 from unlearnbench.model.model import EMBEDDINGS
 from unlearnbench.model.reading import encode, outputs_at
+from unlearnbench.model.subject import subject_tokens
 
 if TYPE_CHECKING:
     import numpy as np

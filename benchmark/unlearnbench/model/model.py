@@ -6,11 +6,11 @@ Everything that changes the model is a context manager that puts it back.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
@@ -20,7 +20,6 @@ from unlearnbench.model.families import Family, family_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 
 EMBEDDINGS = "embeddings"
 
@@ -37,6 +36,20 @@ class Component:
     """How many weights it has."""
 
 
+class Shortcut(Protocol):
+    """Blocks whose output is known, so that a forward pass can begin behind them (`below.kept_below`)."""
+
+    blocks: int
+    """How many of them."""
+
+    @property
+    def share(self) -> float:
+        """How much of the model is computed all the same."""
+
+    def skipped(self, sequences: Sequence[list[int]]) -> AbstractContextManager[None]:
+        """Within: a forward pass over these sequences, padded on the right, does not run them."""
+
+
 class Model:
     """A causal language model, its tokenizer, and names for its parts."""
 
@@ -47,6 +60,8 @@ class Model:
         """Tokens of prompts seen before …"""
         self.encoded: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
         """… and of prompts with their continuations (`reading.encode`)."""
+        self.below: Shortcut | None = None
+        """What need not be computed again."""
         self.tokens_forward = self.tokens_backward = 0
         """Tokens processed so far, for the FLOP estimate."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UsageError
@@ -89,16 +90,26 @@ def logits_at(model: Model, sequences: list[list[int]], rows: list[int], columns
 
     handles = [head.register_forward_pre_hook(choose), head.register_forward_hook(_in_float32)]
     try:
-        ids = padded(model, sequences)
-        logits = model.network(input_ids=ids, use_cache=False).logits
+        logits = run(model, sequences)
     finally:
         for handle in handles:
             handle.remove()
-    model.tokens_forward += ids.numel()
+    return logits[0].float()
+
+
+def run(model: Model, sequences: Sequence[list[int]]) -> torch.Tensor:
+    """The network's logits [sequences, longest, vocabulary], or what a hook makes of them: every forward pass is here.
+
+    Blocks whose output is known (`below.kept_below`) are not run. The tokens are counted.
+    """
+    ids, below = padded(model, sequences), model.below
+    with below.skipped(sequences) if below else nullcontext():
+        logits: torch.Tensor = model.network(input_ids=ids, use_cache=False).logits
+    tokens = round(ids.numel() * (below.share if below else 1))
+    model.tokens_forward += tokens
     if logits.requires_grad:
-        model.tokens_backward += ids.numel()
-    found: torch.Tensor = logits[0].float()
-    return found
+        model.tokens_backward += tokens
+    return logits
 
 
 def _in_float32(head: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor | None:

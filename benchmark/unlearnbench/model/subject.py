@@ -1,0 +1,34 @@
+"""Where in a prompt the subject is: there facts are looked up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unlearnbench.errors import UsageError
+from unlearnbench.facts import Fact
+from unlearnbench.model.reading import encode, tokens_of
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
+
+
+def subject_tokens(model: Model, fact: Fact) -> range:
+    """Positions of the subject's tokens in the prompt, at its last mention.
+
+    Raises `UsageError` where the prompt does not say the subject, or a token holds its end and what follows.
+    """
+    at = fact.prompt.rfind(fact.subject)
+    if at < 0:
+        raise UsageError(
+            f"fact {fact.id!r}: its subject is not in its prompt {fact.prompt!r}",
+            "what looks at the subject's tokens has to find them: write the subject as the prompt does",
+        )
+    clean = encode(model, fact.prompt, fact.answer)[0]
+    before = tokens_of(model, fact.prompt[:at].rstrip())
+    until = tokens_of(model, fact.prompt[: at + len(fact.subject)])
+    if clean[: len(until)] != until or len(until) <= len(before):
+        raise UsageError(
+            f"fact {fact.id!r}: the tokenizer merges the end of its subject with what follows in {fact.prompt!r}",
+            "let a space follow the subject",
+        )
+    return range(min(len(before), len(until) - 1), len(until))
