@@ -4,6 +4,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,31 @@ def model(random_models: Callable[..., Model], architecture: str) -> Model:
 def llama(random_models: Callable[..., Model]) -> Model:
     """A fresh random model of one architecture, for what does not depend on it."""
     return random_models("llama")
+
+
+@contextmanager
+def _counted(model: Model) -> Iterator[dict[int, list[int]]]:
+    ran: dict[int, list[int]] = {block: [] for block in range(model.blocks)}
+    modules: list[Any] = [model.network.get_submodule(model.components[f"mlp.{block}"].path) for block in ran]
+
+    def counting(block: int, forward: Any) -> Any:
+        def run(hidden: torch.Tensor, *others: Any) -> Any:
+            ran[block].append(len(hidden))
+            return forward(hidden, *others)
+
+        return run
+
+    for block, module in enumerate(modules):
+        module.forward = counting(block, module.forward)
+    yield ran
+    for module in modules:
+        del module.forward
+
+
+@pytest.fixture
+def counted() -> Callable[[Model], AbstractContextManager[dict[int, list[int]]]]:
+    """Within its context: with how many sequences each block is run, pass by pass; no hook is needed, which shows."""
+    return _counted
 
 
 @pytest.fixture

@@ -39,20 +39,32 @@ def test_logits_are_the_same_whether_lower_blocks_are_run_or_remembered(model: M
         torch.testing.assert_close(one, plain, atol=1e-5, rtol=1e-5)
 
 
-def test_lower_blocks_are_run_once_for_each_text(model: Model) -> None:
-    sequences, ran = _ids(model, TEXTS), list[int]()
-
-    def count(output: torch.Tensor) -> torch.Tensor:
-        ran.append(len(output))
-        return output
-
-    paths = [model.components[name].path for name in ("mlp.0", "mlp.1", "mlp.2")]
-    with torch.no_grad(), kept_below(model, 2), intervened(model, {paths[0]: count, paths[1]: count}):
+def test_lower_blocks_are_run_once_for_each_text(model: Model, counted: Any) -> None:
+    sequences = _ids(model, TEXTS)
+    with torch.no_grad(), kept_below(model, 2), counted(model) as ran:
         last_logits(model, sequences[:2])
         last_logits(model, [*sequences, sequences[0]])
         last_logits(model, sequences)
 
-    assert ran == [2, 2, 2, 2], "two new texts at the first pass, two at the second, none at the third"
+    assert ran[0] == ran[1] == [2, 2], "two new texts at the first pass, two at the second, none at the third"
+    assert ran[2] == ran[3] == [2, 5, 4]
+
+
+def test_a_hook_inside_a_remembered_block_makes_it_run(model: Model) -> None:
+    sequences, seen = _ids(model, TEXTS), list[int]()
+
+    def note(output: torch.Tensor) -> torch.Tensor:
+        seen.append(len(output))
+        return output * 2
+
+    path = model.components["mlp.0"].path
+    with torch.no_grad(), intervened(model, {path: note}):
+        plain = last_logits(model, sequences)
+        with kept_below(model, 2):
+            found = [last_logits(model, sequences) for _ in range(2)]
+
+    assert seen == [4, 4, 4]
+    assert all(torch.equal(one, plain) for one in found)
 
 
 def test_what_is_behind_is_what_every_later_pass_costs(llama: Model) -> None:

@@ -1,6 +1,5 @@
 """A user's own entries, one file each, written from CONTRIBUTING alone and found by `--include`."""
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -28,7 +27,7 @@ from unlearnbench.running.words import parse_method
 from unlearnbench.settings import made
 
 CONTRIBUTING = Path(__file__).parent.parent / "CONTRIBUTING.md"
-NAMES = ("npo", "last_mlps", "npo_late", "shouting", "probe_by_layer")
+NAMES = ("pushed_down", "last_mlps", "pushed_late", "shouting", "probe_by_layer")
 
 
 @pytest.fixture
@@ -58,9 +57,9 @@ def test_there_is_an_example_of_each_kind(mine: Path) -> None:
     assert {path.stem for path in mine.glob("*.py")} >= set(NAMES)
     assert registry.methods.broken == {}
     for catalogue, name in (
-        (registry.objectives, "npo"),
+        (registry.objectives, "pushed_down"),
         (registry.localizers, "last_mlps"),
-        (registry.methods, "npo_late"),
+        (registry.methods, "pushed_late"),
         (registry.tasks, "shouting"),
         (registry.tasks, "probe_by_layer"),
         (registry.fact_sets, "capitals"),
@@ -68,19 +67,21 @@ def test_there_is_an_example_of_each_kind(mine: Path) -> None:
         assert name in catalogue
 
 
-@pytest.mark.parametrize("beta", [0.1, 0.5, 2.0])
-def test_the_first_loss_of_npo_is_two_over_beta_times_ln_two(
-    mine: Path, model: Model, split: Split, place: EditingPlace, beta: float
+@pytest.mark.parametrize("by", [0.1, 3.0])
+def test_the_first_loss_of_an_included_objective_is_how_far_it_pushes(
+    mine: Path, model: Model, split: Split, place: EditingPlace, by: float
 ) -> None:
     include(mine)
 
-    (term,) = made(Objective, f"npo[beta={beta}]").terms(model, split.for_methods(), place)
+    (term,) = made(Objective, f"pushed_down[by={by}]").terms(model, split.for_methods(), place)
 
     loss = term.loss(Batch(0, split.forget[:5], (), ()))
-    assert loss.item() == pytest.approx(2 / beta * math.log(2), rel=1e-5)
+    assert loss.item() == pytest.approx(by, rel=1e-4)
 
 
-def test_npo_composes_with_every_localizer(mine: Path, llama: Model, split: Split, place: EditingPlace) -> None:
+def test_an_included_objective_composes_with_every_localizer(
+    mine: Path, llama: Model, split: Split, place: EditingPlace
+) -> None:
     include(mine)
     localizers = list(registry.localizers)
     assert "last_mlps" in localizers
@@ -89,25 +90,25 @@ def test_npo_composes_with_every_localizer(mine: Path, llama: Model, split: Spli
     demanding |= {"from_file", "exhaustive"}  # which needs a file, and which edits by itself
 
     for name in set(localizers) - demanding:
-        word = f"full_finetune[localizer={name},objective=npo[beta=0.5],steps=3,batch_size=4,retain_batch=2]"
+        word = f"full_finetune[localizer={name},objective=pushed_down[by=3],steps=3,batch_size=4,retain_batch=2]"
         method = parse_method(word).resolved(place.source)
         where = made(Localizer, name).localize(llama, split.for_methods(), place)
         with llama.restored(where.tensors):
             history = method.edit(llama, split.for_methods(), where, place)
-        assert history[0]["forget"] == pytest.approx(4 * math.log(2), rel=1e-5)
+        assert history[0]["forget"] == pytest.approx(3.0, rel=1e-4)
         assert len({row["forget"] for row in history}) > 1, "it is trained"
 
 
 @pytest.mark.end_to_end
 def test_the_record_names_every_part_and_a_probe_by_layer_is_a_curve(mine: Path) -> None:
-    method = "full_finetune[localizer=last_mlps[count=2],objective=npo[beta=0.5],steps=2]"
+    method = "full_finetune[localizer=last_mlps[count=2],objective=pushed_down[by=3],steps=2]"
 
     found = run(mine, "--methods", f"none,{method}", "--tasks", "sports/probe_by_layer,sports/shouting")
 
     parts = found[method].spec.method.parts
     assert {axis: (part.name, part.settings) for axis, part in parts.items()} == {
         "localizer": ("last_mlps", {"count": 2}),
-        "objective": ("npo", {"beta": 0.5}),
+        "objective": ("pushed_down", {"by": 3.0}),
         "adversary": ("none", {}),
     }
     assert set(found[method].localization.components) == {"mlp.4", "mlp.5"}

@@ -482,7 +482,7 @@ def test_an_objective_may_bring_terms_of_its_own_and_its_weight_scales_the_forge
             history = train(
                 llama, where, objective=TwoTerms(), steps=1, maintain_weight=0.0, retain_weight=0.0, **changes
             )
-        assert set(history[0]) == {"step", "forget", "anchor", "maintain", "retain", "learning_rate"}
+        assert set(history[0]) == {"step", "forget", "anchor", "learning_rate"}, "what weighs nothing is not computed"
         assert history[0]["anchor"] == pytest.approx(2 * before.sum().item())
         return gradients
 

@@ -235,13 +235,13 @@ def test_a_held_gated_mlp_shares_between_gate_and_value_and_multiplies_by_consta
 # -- ranges and rises ----------------------------------------------------------------------------------
 
 
-def test_ranges_of_blocks_are_read_and_wrong_ones_refused() -> None:
-    assert blocks_of("2-4") == [2, 3, 4]
-    assert blocks_of("7+1-2") == [1, 2, 7]
-    assert blocks_of("gemma-2-9b-sports") == [2, 3, 4, 5, 6]
-    for wrong in ("4-2", "gemma", "1-", ""):
+def test_ranges_of_blocks_are_read_and_wrong_ones_refused(llama: Model) -> None:
+    assert blocks_of(llama, "1-3") == [1, 2, 3]
+    assert blocks_of(llama, "3+0-1") == [0, 1, 3]
+    assert blocks_of(llama, "25%-75%") == [1, 2, 3]
+    for wrong in ("3-2", "gemma", "1-", "", "2-4", "gemma-2-9b-sports", "75%-25%", "100%"):
         with pytest.raises(UsageError):
-            blocks_of(wrong)
+            blocks_of(llama, wrong)
 
 
 def test_a_probe_rises_up_to_the_plateau_and_not_beyond() -> None:

@@ -14,7 +14,7 @@ from pydantic import Field
 from unlearnbench.editing.adversary import Adversary, Defence, Strike
 from unlearnbench.editing.objective import About
 from unlearnbench.editing.perturbation import Perturbation, Tokens, sites_of
-from unlearnbench.errors import Diverged
+from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.lazy import torch
 from unlearnbench.model.below import kept_below
 
@@ -35,7 +35,7 @@ class Latent(Adversary):
     change, and is computed once.
     """
 
-    sites: str = "25%"
+    sites: str = "16%"
     """Where δ is added: the outputs of blocks, by number (from 0) or by depth, or `embeddings`; several with +."""
     epsilon: Annotated[float, Field(gt=0)] = 0.1
     """Radius of each token's ball, in units of the median norm of what δ is added to."""
@@ -84,6 +84,11 @@ class Latent(Adversary):
         for step in range(self.inner_steps + 1):
             with torch.set_grad_enabled(step < self.inner_steps):
                 loss = self.loss(model, defence, perturbations)
+            if step == 0 and not loss.requires_grad:
+                raise UsageError(
+                    f"sites={self.sites}: no loss that the adversary attacks depends on what it would perturb",
+                    "choose earlier sites, or embeddings",
+                )
             value = loss.item()
             start = value if step == 0 else start
             if value < least:

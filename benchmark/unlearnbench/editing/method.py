@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 History = list[dict[str, float]]
-"""The training steps: losses and learning rate of each, and how far it had got where that was looked at (`reached`,
-`kept`); empty for an edit without steps."""
+"""The training steps: losses and learning rate of each, and how far it had got where that was looked at (`reached`: the
+share of T on which the objective is; `known`: of which the truth is still the likeliest choice; `kept`: the same of
+maintain-dev); empty for an edit without steps."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from unlearnbench.facts import Fact, Form, TrainingSplit
+from unlearnbench.model.reading import Pair, encode
 from unlearnbench.registry import Catalogue, Entry, objectives
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Term:
     """One weighted loss of the sum that training minimizes."""
 
     name: str
-    """What the training history calls it; not `step`, `learning_rate`, `reached` or `kept`, which it has already."""
+    """What the training history calls it; none of the names that it has already (`training.OWN`)."""
     loss: Callable[[Batch], torch.Tensor]
     """The loss of a batch, a scalar."""
     weight: float = 1.0
@@ -70,6 +71,17 @@ class Objective(Entry):
         Editing wants the edit target; an objective that needs none wants anything but the true answer.
         """
         return answer == fact.edit_target if "edit_target" in self.needs else answer != fact.answer
+
+
+def truths(facts: Sequence[Fact]) -> list[Pair]:
+    """Their prompts with the true answers."""
+    return [(fact.prompt, fact.answer) for fact in facts]
+
+
+def whole_texts(model: Model, facts: Sequence[Fact]) -> list[list[int]]:
+    """Token ids of prompt and true answer, for losses on what a model makes of them."""
+    encoded = (encode(model, *pair) for pair in truths(facts))
+    return [prompt + answer for prompt, answer in encoded]
 
 
 def forget_term(loss: Callable[[Sequence[Fact]], torch.Tensor]) -> Term:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +12,7 @@ from unlearnbench.lazy import torch
 from unlearnbench.model.hooks import intervened, recorded
 from unlearnbench.model.model import EMBEDDINGS
 from unlearnbench.model.reading import encode, last_logits
+from unlearnbench.model.residuals import block_at
 from unlearnbench.model.subject import subject_tokens
 
 if TYPE_CHECKING:
@@ -80,23 +80,17 @@ class Perturbation:
 def sites_of(model: Model, text: str) -> dict[str, int]:
     """Where `embeddings+3+25%` is: the path of each site, and the first block that reads what it puts out.
 
-    A number is a block whose output is meant; a percentage of n blocks is number ⌊share · n⌋. Raises `UnknownName` for
-    anything else, `UsageError` for a block that the model lacks.
+    Numbers and percentages are blocks (`residuals.block_at`) whose output is meant. Raises `UnknownName` for anything
+    else, `UsageError` for a block that the model lacks.
     """
     found = dict[str, int]()
     for word in text.split("+"):
-        number = re.fullmatch(r"(\d+)(%?)", word)
         if word == EMBEDDINGS:
             found[model.places[EMBEDDINGS].path] = 0
-        elif number is None:
+        elif not word[:1].isdigit():
             raise UnknownName("site", word, [EMBEDDINGS, "25%", *map(str, range(model.blocks))])
         else:
-            block = int(number[1]) * model.blocks // 100 if number[2] else int(number[1])
-            if block >= model.blocks:
-                raise UsageError(
-                    f"sites={text}: block {block} of a model that has {model.blocks}",
-                    f"blocks count from 0 to {model.blocks - 1}, percentages end below 100",
-                )
+            block = block_at(model, word)
             found[f"{model.family.blocks}.{block}"] = block + 1
     return found
 

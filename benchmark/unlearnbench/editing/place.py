@@ -33,3 +33,12 @@ class EditingPlace:
     """The model before it was taught the facts: an oracle in the same shape. None for others."""
     reference: Model | None = None
     """The model of before the edit, for objectives that need one."""
+    trained: frozenset[str] | None = None
+    """The tensors that are trained, for objectives that look inside; None where it is not decided."""
+
+
+def reference_of(place: EditingPlace) -> Model:
+    """The model of before the edit. Raises `ValueError` where the objective does not say that it needs one."""
+    if place.reference is None:
+        raise ValueError("an objective that uses the model of before the edit says so: needs = {'reference'}")
+    return place.reference

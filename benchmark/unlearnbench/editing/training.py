@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 Item = TypeVar("Item")
-OWN = ("step", "learning_rate", "reached", "kept")
+OWN = ("step", "learning_rate", "reached", "known", "kept", "back_to", "attack_from", "attack_to")
 """What the history of a step says besides its losses."""
 
 
@@ -60,8 +60,9 @@ def finetune(
 ) -> list[dict[str, float]]:
     """Minimize the weighted sum of the terms over the localized tensors, until the goal is met if there is one.
 
-    Returns one row per step: its losses and its learning rate, what the adversary says of its attack, and `reached`
-    and `kept` where the goal was looked at. Blocks below all that is trained or perturbed are run once for each text.
+    Returns one row per step: its losses and its learning rate, what the adversary says of its attack, and what was
+    seen where the goal was looked at (`Goal.look`). Blocks below all that is trained or perturbed are run once for each
+    text.
 
     AdamW (β .9, .999; no weight decay, which would pull on weights that have no gradient), gradients
     clipped at norm 1. Tensors in half precision are trained through float32 masters, which also sum the
@@ -92,10 +93,8 @@ def finetune(
             masters.clear()
             masters.write()
             place.progress(batch.step + 1, course.steps)
-            if goal is not None and goal.due(batch.step + 1, course.steps):
-                history[-1] |= (seen := goal.look())
-                if goal.met(seen):
-                    break
+            if goal is not None and goal.over(batch.step + 1, course.steps, history[-1]):
+                break
     return history
 
 
@@ -130,7 +129,14 @@ def _backward(term: Term, batch: Batch, strike: Strike | None) -> float:
     """Add the gradient of one weighted term; one after another, so that only one graph is held."""
     with strike.on(term.about) if strike and term.about else nullcontext():
         loss = term.loss(batch)
-        torch.autograd.backward(term.weight * loss)
+        if loss.requires_grad:
+            torch.autograd.backward(term.weight * loss)
+        elif term.about == "forget":
+            raise UsageError(
+                f"nothing that is trained changes the {term.name} loss",
+                "an objective that looks at a block learns nothing from training later ones: name a later block"
+                " (layer=…), or train earlier ones",
+            )
     return loss.item()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unlearnbench.lazy import torch
 from unlearnbench.model.reading import padded
+from unlearnbench.model.residuals import Reached
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model, Shortcut
@@ -17,10 +18,6 @@ ROOM = 2 << 30
 same way wherever there is memory enough for it."""
 
 
-class _Reached(Exception):
-    """The forward pass has come as far as it is wanted."""
-
-
 class Below:
     """What the first `blocks` blocks put out for each sequence, as long as none of them changes."""
 
@@ -28,6 +25,10 @@ class Below:
         self.blocks, self.room, self.bytes = blocks, room, 0
         self._model, self._under = model, model.below
         self._kept: dict[tuple[int, ...], torch.Tensor] = {}
+        self._blocks = list(model.network.get_submodule(model.family.blocks).children())[:blocks]
+        self._inside = [
+            module for block in self._blocks for module in block.modules() if module is not self._blocks[-1]
+        ]
         self._rest: tuple[Any, ...] | None = None
         """What the last of them puts out beside the residual stream; None where it puts out nothing else."""
 
@@ -35,6 +36,10 @@ class Below:
     def share(self) -> float:
         """How much of the model is computed all the same."""
         return 1 - self.blocks / self._model.blocks
+
+    def watched(self) -> bool:
+        """Whether there is a hook on one of their modules; on the last block as a whole it works all the same."""
+        return any(module._forward_hooks or module._forward_pre_hooks for module in self._inside)
 
     def outputs(self, sequences: Sequence[list[int]]) -> torch.Tensor:
         """The residual stream [sequences, longest, width] after these blocks; zero behind a sequence's end."""
@@ -55,15 +60,15 @@ class Below:
             whole = output if isinstance(output, tuple) else (output,)
             seen.append(whole[0])
             self._rest = whole[1:] if isinstance(output, tuple) else None
-            raise _Reached
+            raise Reached
 
         # Before other hooks: what they change is changed anew each time.
-        handle = self._last().register_forward_hook(stop, prepend=True)
+        handle = self._blocks[-1].register_forward_hook(stop, prepend=True)
         ids, under = padded(self._model, sequences), self._under
         try:
             with torch.no_grad(), under.skipped(sequences) if under else nullcontext():
                 self._model.network(input_ids=ids, use_cache=False)
-        except _Reached:
+        except Reached:
             pass
         finally:
             handle.remove()
@@ -76,21 +81,16 @@ class Below:
         """Within: a forward pass over these sequences, padded on the right, begins with what is kept."""
         kept = self.outputs(sequences)
         rest = self._rest
-        blocks = self._model.network.get_submodule(self._model.family.blocks)
 
         def passing(*_inputs: Any, **_named: Any) -> Any:
             return kept if rest is None else (kept, *rest)
 
         with ExitStack() as stack:
-            for block in list(blocks.children())[: self.blocks]:
+            for block in self._blocks:
                 before = block.__dict__.get("forward")
                 block.forward = passing
                 stack.callback(_put_back, block, before)
             yield
-
-    def _last(self) -> torch.nn.Module:
-        module: torch.nn.Module = self._model.network.get_submodule(f"{self._model.family.blocks}.{self.blocks - 1}")
-        return module
 
 
 def _put_back(block: torch.nn.Module, forward: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
@@ -45,6 +45,9 @@ class Shortcut(Protocol):
     @property
     def share(self) -> float:
         """How much of the model is computed all the same."""
+
+    def watched(self) -> bool:
+        """Whether somebody listens to, or changes, what these blocks say before their end: then they have to run."""
 
     def skipped(self, sequences: Sequence[list[int]]) -> AbstractContextManager[None]:
         """Within: a forward pass over these sequences, padded on the right, does not run them."""
@@ -147,6 +150,11 @@ class Model:
         return int(self.network.config.get_text_config().vocab_size)
 
     @property
+    def width(self) -> int:
+        """Of the residual stream."""
+        return int(self.network.config.get_text_config().hidden_size)
+
+    @property
     def context(self) -> int:
         """How many tokens it reads at once, as far as its configuration says; 2048 where it does not."""
         return int(getattr(self.network.config.get_text_config(), "max_position_embeddings", None) or 2048)
@@ -160,6 +168,10 @@ class Model:
     def tensor_digests(self) -> dict[str, str]:
         """The digest of every parameter as it is now."""
         return tensor_digests(tensor_bytes(name, p.detach()) for name, p in self.parameters.items())
+
+    def shortcut(self) -> Shortcut | None:
+        """What the forward pass that is about to begin need not compute, or None."""
+        return None if self.below is None or self.below.watched() else self.below
 
     # -- changing, and putting back ----------------------------------------------------------------
 
@@ -190,11 +202,17 @@ class Model:
         finally:
             self.write(copies)
 
-    def frozen_copy(self) -> Model:
-        """A second model with the same weights, none of which wants gradients."""
-        network = copy.deepcopy(self.network)
+    def frozen_copy(self, changing: Iterable[str]) -> Model:
+        """A second model that stays as this one is now though these parameters change; it has its own copies of them.
+
+        All others belong to both. It is for reading without gradients.
+        """
+        own = {id(self.parameters[name]) for name in changing}
+        shared = {id(one): one for one in self.parameters.values() if id(one) not in own}
+        network = copy.deepcopy(self.network, memo=dict[int, Any](shared))
         for parameter in network.parameters():
-            parameter.requires_grad_(False)
+            if id(parameter) not in shared:
+                parameter.requires_grad_(False)
         return Model(network, self.tokenizer)
 
     def write(self, tensors: Mapping[str, torch.Tensor]) -> None:

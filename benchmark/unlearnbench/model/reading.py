@@ -102,7 +102,7 @@ def run(model: Model, sequences: Sequence[list[int]]) -> torch.Tensor:
 
     Blocks whose output is known (`below.kept_below`) are not run. The tokens are counted.
     """
-    ids, below = padded(model, sequences), model.below
+    ids, below = padded(model, sequences), model.shortcut()
     with below.skipped(sequences) if below else nullcontext():
         logits: torch.Tensor = model.network(input_ids=ids, use_cache=False).logits
     tokens = round(ids.numel() * (below.share if below else 1))
@@ -152,6 +152,16 @@ def pair_logprobs(model: Model, pairs: Sequence[Pair]) -> torch.Tensor:
     found = answer_logprobs(model, pairs)
     owner = torch.repeat_interleave(torch.tensor(lengths, device=found.device))
     return torch.zeros(len(pairs), device=found.device).index_add(0, owner, found)
+
+
+def answers_before(model: Model, pairs: Sequence[Pair], batch_size: int = 64) -> dict[Pair, torch.Tensor]:
+    """ln p of each pair's whole answer as it is now, without gradients: what changes are measured from."""
+    found = dict[Pair, torch.Tensor]()
+    with torch.no_grad():
+        for start in range(0, len(pairs), batch_size):
+            batch = pairs[start : start + batch_size]
+            found |= zip(batch, pair_logprobs(model, batch), strict=True)
+    return found
 
 
 def answer_loss(model: Model, pairs: Sequence[Pair]) -> torch.Tensor:

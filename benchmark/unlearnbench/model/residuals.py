@@ -1,0 +1,82 @@
+"""The residual stream at some depths, with gradients; what is above the deepest of them is not run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
+
+from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.lazy import torch
+from unlearnbench.model.hooks import intervened, noting
+from unlearnbench.model.reading import padded
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
+
+
+class Reached(Exception):
+    """The forward pass has come as far as it is wanted."""
+
+
+def residuals(model: Model, sequences: Sequence[list[int]], blocks: Sequence[int]) -> dict[int, torch.Tensor]:
+    """What each of these blocks leaves in the stream, [tokens, width] in float32: of all tokens in order, but no BOS.
+
+    The BOS is left out because its norm is a hundred times that of other tokens: it would be all that a mean sees.
+    """
+    seen: dict[int, torch.Tensor] = {}
+    paths = {block: f"{model.family.blocks}.{block}" for block in blocks}
+
+    def stop(output: torch.Tensor) -> torch.Tensor:
+        raise Reached
+
+    ids = padded(model, sequences)
+    with (
+        intervened(model, {path: noting(seen, block) for block, path in paths.items()}),
+        intervened(model, {paths[max(blocks)]: stop}),
+        below.skipped(sequences) if (below := model.shortcut()) else nullcontext(),
+        suppress(Reached),
+    ):
+        model.network(input_ids=ids, use_cache=False)
+    run = (max(blocks) + 1 - (below.blocks if below else 0)) / model.blocks
+    model.tokens_forward += round(ids.numel() * run)
+    if any(stream.requires_grad for stream in seen.values()):
+        model.tokens_backward += round(ids.numel() * run)
+    bos = model.tokenizer.bos_token_id
+    at = [(row, c) for row, one in enumerate(sequences) for c in range(len(one)) if c or one[0] != bos]
+    rows, columns = [row for row, _ in at], [column for _, column in at]
+    return {block: stream[rows, columns].float() for block, stream in seen.items()}
+
+
+def depths(model: Model, words: str | None, usual: str, trained: Collection[str] | None) -> list[int]:
+    """The blocks that an objective looks at: those of the `words` (`3`, `25%`, several with +), each once.
+
+    Without words, the deepest block that is trained, and the usual ones where nothing less than all blocks is: what
+    is trained behind what is looked at would learn nothing. Raises as `block_at`.
+    """
+    mine = {block for block in range(model.blocks) for name in trained or () if _inside(model, block, name)}
+    if words is None and 0 < len(mine) < model.blocks:
+        return [max(mine)]
+    return [*dict.fromkeys(block_at(model, word) for word in (words or usual).split("+"))]
+
+
+def _inside(model: Model, block: int, name: str) -> bool:
+    return name.startswith(f"{model.family.blocks}.{block}.")
+
+
+def block_at(model: Model, word: str) -> int:
+    """The block that a word such as `3` or `25%` means: of n blocks, a percentage is number ⌊share · n⌋.
+
+    Raises `UnknownName` for another word, `UsageError` for a block that the model lacks.
+    """
+    number = re.fullmatch(r"(\d+)(%?)", word)
+    if number is None:
+        raise UnknownName("block", word, ["25%", *map(str, range(model.blocks))])
+    block = int(number[1]) * model.blocks // 100 if number[2] else int(number[1])
+    if block >= model.blocks:
+        raise UsageError(
+            f"block {word} of a model that has {model.blocks}",
+            f"blocks count from 0 to {model.blocks - 1}, percentages end below 100",
+        )
+    return block

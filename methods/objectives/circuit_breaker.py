@@ -1,0 +1,65 @@
+"""Circuit breaking by representation rerouting: states on the facts to forget are turned away from what they were.
+
+Zou et al. (2024, arXiv 2406.04313), section 3, with constant weights instead of their schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from unlearnbench.editing.losses import relative_distance
+from unlearnbench.editing.objective import Batch, Need, Objective, Term, forget_term, whole_texts
+from unlearnbench.editing.place import EditingPlace, reference_of
+from unlearnbench.facts import Fact, TrainingSplit
+from unlearnbench.lazy import torch
+from unlearnbench.model.model import Model
+from unlearnbench.model.residuals import depths, residuals
+from unlearnbench.registry import register
+
+
+@register("circuit_breaker")
+@dataclass(frozen=True, kw_only=True)
+class CircuitBreaker(Objective):
+    """mean ReLU(cos(h, h₀)) over tokens of facts to forget + `keep` · Σ‖h − h₀‖²/Σ‖h₀‖² over tokens to keep.
+
+    h is the residual stream after each of `layers`, h₀ that of the base.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
+
+    layers: str | None = None
+    """Blocks, by number (from 0) or by depth, such as `33%+66%`; none given takes the deepest that is trained, or these
+    two where all are."""
+    keep: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of staying as it was on facts to keep, and on plain text."""
+
+    def terms(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Sequence[Term]:
+        """Three terms. Raises `UsageError` for a block that the model lacks."""
+        blocks, reference = depths(model, self.layers, "33%+66%", place.trained), reference_of(place)
+
+        def both(texts: Sequence[list[int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+            with torch.no_grad():
+                before = residuals(reference, texts, blocks)
+            now = residuals(model, texts, blocks)
+            return [(before[block], now[block]) for block in blocks]
+
+        def rerouted(facts: Sequence[Fact]) -> torch.Tensor:
+            cosine = torch.nn.functional.cosine_similarity
+            pairs = both(whole_texts(model, facts))
+            return torch.stack([cosine(now, before, dim=-1).relu().mean() for before, now in pairs]).mean()
+
+        def kept(texts: Sequence[list[int]]) -> torch.Tensor:
+            return torch.stack([relative_distance(before, now) for before, now in both(texts)]).mean()
+
+        def maintained(batch: Batch) -> torch.Tensor:
+            return kept(whole_texts(model, batch.maintain))
+
+        return [
+            forget_term(rerouted),
+            Term("maintain_states", maintained, self.keep, about="maintain"),
+            Term("retain_states", lambda batch: kept(batch.retain), self.keep),
+        ]
