@@ -22,13 +22,17 @@ class Family:
     """The attention module inside a block."""
     mlp: str
     """The MLP module inside a block."""
+    down: str = ""
+    """The projection inside an MLP that writes to the stream, for ROME and MEMIT; "" where there is not one."""
 
 
 FAMILIES = (
-    Family("llama", "model.layers", "self_attn", "mlp"),  # Llama, Mistral, Qwen, Gemma, OLMo, Phi-3 …
-    Family("multimodal", "model.language_model.layers", "self_attn", "mlp"),  # the text model of Gemma-3 and others
-    Family("gpt2", "transformer.h", "attn", "mlp"),  # GPT-2, GPT-J (its MLP reads the attention's input)
-    Family("gpt_neox", "gpt_neox.layers", "attention", "mlp"),  # Pythia
+    Family("llama", "model.layers", "self_attn", "mlp", "down_proj"),  # Llama, Mistral, Qwen, Gemma, OLMo, Phi-3 …
+    Family(
+        "multimodal", "model.language_model.layers", "self_attn", "mlp", "down_proj"
+    ),  # Gemma-3's text model and others
+    Family("gpt2", "transformer.h", "attn", "mlp", "c_proj"),  # GPT-2, GPT-J (its MLP reads the attention's input)
+    Family("gpt_neox", "gpt_neox.layers", "attention", "mlp", "dense_4h_to_h"),  # Pythia
 )
 GROUP = "unlearnbench.families"
 """The entry-point group of families that come with other packages."""

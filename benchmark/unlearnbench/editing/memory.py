@@ -1,0 +1,86 @@
+"""The projection with which an MLP writes, as a linear memory: what it reads is a key, what it says a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from unlearnbench.errors import UsageError
+from unlearnbench.lazy import torch
+from unlearnbench.model.reading import Position, logits_at
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
+
+
+class Memory:
+    """W [values, keys] of one MLP. Changes add up in float64, and are rounded once into the weight, each time anew."""
+
+    def __init__(self, model: Model, component: str) -> None:
+        """Raises `UsageError` where the MLP has no such projection, or the family's row does not say its name."""
+        self._model = model
+        self.block = int(component.rpartition(".")[2])
+        self.path = f"{model.components[component].path}.{_down(model, component)}"
+        self._module = model.network.get_submodule(self.path)
+        self.weight = f"{self.path}.weight"
+        parameter = model.parameters[self.weight]
+        # GPT-2's Conv1D keeps its weight the other way round.
+        self._transposed = not isinstance(self._module, torch.nn.Linear)
+        self._start = parameter.detach().double().clone()
+        self._added = torch.zeros_like(self._start)
+
+    def add(self, change: torch.Tensor) -> None:
+        """W becomes W + change [values, keys]."""
+        self._added += change.T if self._transposed else change
+        self._model.write({self.weight: self._start + self._added})
+
+    def keys(self, positions: Sequence[Position], batch_size: int = 64) -> torch.Tensor:
+        """What it reads [positions, keys] at one position of each sequence; float64, no gradients."""
+        found = list[torch.Tensor]()
+        for start in range(0, len(positions), batch_size):
+            batch = positions[start : start + batch_size]
+            with self._reading() as seen, torch.no_grad():
+                logits_at(self._model, [ids for ids, _ in batch], [0], [0])
+            found.append(seen[0][range(len(batch)), [column for _, column in batch]].double())
+        return torch.cat(found)
+
+    def second_moment(self, texts: Sequence[list[int]], batch_size: int = 64) -> torch.Tensor:
+        """E[k kᵀ] [keys, keys] over all tokens of these texts but a BOS; float64."""
+        bos, total, count = self._model.tokenizer.bos_token_id, torch.zeros(()), 0
+        for start in range(0, len(texts), batch_size):
+            batch = texts[start : start + batch_size]
+            with self._reading() as seen, torch.no_grad():
+                logits_at(self._model, list(batch), [0], [0])
+            at = [(row, c) for row, ids in enumerate(batch) for c in range(len(ids)) if c or ids[0] != bos]
+            keys = seen[0][[row for row, _ in at], [c for _, c in at]].double()
+            total = total.to(keys) + keys.T @ keys
+            count += len(at)
+        return total / count
+
+    @contextmanager
+    def _reading(self) -> Iterator[list[torch.Tensor]]:
+        seen = list[torch.Tensor]()
+
+        def note(_module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+            seen.append(inputs[0].detach())
+
+        handle = self._module.register_forward_pre_hook(note)
+        try:
+            yield seen
+        finally:
+            handle.remove()
+
+
+def _down(model: Model, component: str) -> str:
+    inside = {name for name, _ in model.network.get_submodule(model.components[component].path).named_modules()}
+    name, family = model.family.down, model.family
+    if not name or name not in inside:
+        has = ", ".join(sorted(filter(None, inside))) or "nothing"
+        said = f"writes with {name!r}" if name else "does not say with what an MLP writes"
+        raise UsageError(
+            f"{component} of {type(model.network).__name__} has {has}, and its family {family.name!r} {said}",
+            "ROME and MEMIT change the one projection with which an MLP writes: add a row to"
+            " unlearnbench/model/families.py whose `down` is its name; where experts share it, there is none",
+        )
+    return name

@@ -1,0 +1,49 @@
+"""Second moments of keys, kept on disk: of a large model they take longer than all edits of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError
+
+from unlearnbench.editing.memory import Memory
+from unlearnbench.hashing import content_hash
+from unlearnbench.lazy import torch
+from unlearnbench.model.digest import tensor_digests, weights_digest
+from unlearnbench.model.model import tensor_bytes
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
+
+VARIABLE = "UNLEARNBENCH_CACHE"
+
+
+def cache_folder() -> Path:
+    """Where what can be computed again is kept: $UNLEARNBENCH_CACHE, or `~/.cache/unlearnbench`."""
+    return Path(os.environ.get(VARIABLE) or Path.home() / ".cache" / "unlearnbench")
+
+
+def second_moment(model: Model, memory: Memory, texts: Sequence[list[int]]) -> torch.Tensor:
+    """`memory.second_moment(texts)`, from disk where it was computed before for the same weights and texts.
+
+    A folder that cannot be written, or a file that cannot be read, costs time and nothing else.
+    """
+    from safetensors.torch import load_file, save_file
+
+    digests = tensor_digests(tensor_bytes(name, p.detach()) for name, p in model.parameters.items())
+    key = {"weights": weights_digest(digests), "memory": memory.path, "texts": content_hash([list(t) for t in texts])}
+    path = cache_folder() / "second_moments" / f"{content_hash(key).removeprefix('sha256:')}.safetensors"
+    with suppress(OSError, SafetensorError, KeyError):
+        kept: torch.Tensor = load_file(path)["moment"]
+        return kept.to(model.parameters[memory.weight].device)
+    found = memory.second_moment(texts)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        waiting = path.with_suffix(f".{os.getpid()}")
+        save_file({"moment": found.cpu().contiguous()}, waiting)
+        waiting.replace(path)
+    return found
