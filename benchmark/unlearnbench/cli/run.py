@@ -11,14 +11,16 @@ from unlearnbench.editing.localization_file import read_localization
 from unlearnbench.errors import MissingPrerequisite, UsageError
 from unlearnbench.include import include
 from unlearnbench.running import suites
-from unlearnbench.running.loop import found_record, missing
+from unlearnbench.running.grid import read_grid
+from unlearnbench.running.loop import found_record, missing, settled
 from unlearnbench.running.loop import perform as perform_order
 from unlearnbench.running.order import RESULTS, Order, Request, ordered
 from unlearnbench.running.runner import unasked
 
 SUITE_OPTIONS = ("model", "model_args", "facts", "methods", "tasks", "seeds", "batch_size", "retain_text")
 """What a suite says itself …"""
-OWN_OPTIONS = ("method_args", "localization", "facts_file", "device", "threads", "keep_edits", "output_path")
+KEPT_OPTIONS = ("keep_edits", "save_model", "output_path")
+OWN_OPTIONS = ("method_args", "localization", "facts_file", "device", "threads", *KEPT_OPTIONS)
 """… and what is said beside it, or not at all."""
 
 
@@ -35,6 +37,12 @@ def add_to(verbs: Any) -> None:
     verb.add_argument("--methods", "-m", nargs="+", action=Words, help="names, or name[setting=value,…]")
     verb.add_argument(
         "--method_args", nargs="+", action=Pairs, metavar="K=V", help="settings for all methods that have them"
+    )
+    verb.add_argument(
+        "--grid",
+        nargs="+",
+        metavar="K=V,V…",
+        help="cross the methods (default full_finetune) with these: localizer=… objective=… adversary=…",
     )
     verb.add_argument(
         "--localization",
@@ -54,6 +62,9 @@ def add_to(verbs: Any) -> None:
     verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 … (default cpu); no part of a run's identity")
     verb.add_argument(
         "--keep_edits", action="store_true", help="keep the edited tensors, so that more tasks need no new edit"
+    )
+    verb.add_argument(
+        "--save_model", action="store_true", help="write each edited model into model/ of its run, as a normal folder"
     )
     verb.add_argument(
         "--output_path",
@@ -133,9 +144,12 @@ def _request(chosen: argparse.Namespace) -> Request:
         given["seeds"] = [seed for seeds in given["seeds"] for seed in seeds]
     if chosen.base:
         given |= _finished(chosen)
+    if chosen.grid and not chosen.suite:
+        given |= {"methods": given.get("methods") or ["full_finetune"], "grid": read_grid(chosen.grid)}
     if not chosen.suite:
         return Request(**{"methods": (), "facts": (), "tasks": (), **given, **beside})
     unwanted = [*given, *(name for name in ("method_args", "localization", "facts_file") if name in beside)]
+    unwanted += ["grid"] if chosen.grid else []
     if unwanted:
         raise UsageError(f"--suite says all of --{', --'.join(unwanted)} itself", "leave one of them out")
     suite = suites.load_suite(chosen.suite)
@@ -169,7 +183,7 @@ def _show_plan(order: Order) -> int:
     for cell in order.cells:
         record = found_record(cell, order.folder(cell))
         left = len(unasked(cell, record))
-        state = f"skipped: {cell.skipped}" if cell.skipped else "done" if not left else "to do"
+        state = f"skipped: {cell.skipped}" if cell.skipped else "done" if settled(order, cell) else "to do"
         if record is not None and left and not cell.skipped:
             state = f"to do: {left} of {len(cell.tasks)} tasks"
         lines.append([cell.method_label, cell.facts.label, cell.spec.seed, len(cell.tasks), state])

@@ -18,6 +18,7 @@ from unlearnbench.running.claim import claimed
 from unlearnbench.running.order import Order
 from unlearnbench.running.plan import Cell
 from unlearnbench.running.runner import Runner, is_done, kept_record
+from unlearnbench.running.saved import is_saved
 from unlearnbench.running.threads import using_threads
 
 
@@ -43,7 +44,15 @@ class Outcome:
 def missing(order: Order) -> list[Cell]:
     """The cells that can be done here and are not; damaged records count as not done."""
     able = [cell for cell in order.cells if cell.skipped is None]
-    return [cell for cell in able if not is_done(cell, found_record(cell, order.folder(cell)))]
+    return [cell for cell in able if not settled(order, cell)]
+
+
+def settled(order: Order, cell: Cell) -> bool:
+    """Whether a cell's record is there with all that was asked, and its model where that is wanted."""
+    folder = order.folder(cell)
+    record = found_record(cell, folder)
+    unsaved = order.request.save_model and not is_saved(folder) and record is not None and record.status != "invalid"
+    return is_done(cell, record) and not unsaved
 
 
 def found_record(cell: Cell, folder: Path) -> Record | None:
@@ -64,7 +73,8 @@ def perform(order: Order, todo: Sequence[Cell], watcher: Watcher, *, debug: bool
     if todo:
         check_writable(order.output)
         request = order.request
-        runner = Runner(order.located, request.device, threads=request.threads, keep_edits=request.keep_edits)
+        kept = {"keep_edits": request.keep_edits, "save_models": request.save_model}
+        runner = Runner(order.located, request.device, threads=request.threads, **kept)
         with using_threads():
             runner.prepare(todo[0].split)
             others = [cell for cell in todo if not _attempt(order, runner, cell, watcher, outcome, debug, wait=False)]
@@ -89,7 +99,7 @@ def _attempt(
         if not ours:
             return False
         watcher.start(cell.label)
-        if is_done(cell, found_record(cell, folder)):
+        if settled(order, cell):
             watcher.finish("done by another command")
             return True
         set_aside(cell, folder)

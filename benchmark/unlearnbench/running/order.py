@@ -10,6 +10,7 @@ from unlearnbench.editing.localization_file import read_localization
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import FactSet
 from unlearnbench.model.source import Located, locate
+from unlearnbench.running.grid import crossed
 from unlearnbench.running.plan import Cell, plan
 from unlearnbench.running.words import parse_facts, parse_methods
 from unlearnbench.settings import configured
@@ -29,6 +30,8 @@ class Request:
     model_args: dict[str, str] = field(default_factory=dict)
     seeds: Sequence[int] = (0,)
     method_args: dict[str, str] = field(default_factory=dict)
+    grid: dict[str, list[str]] = field(default_factory=dict)
+    """Settings, each with several values: every method is run with every combination."""
     localization: Path | str | None = None
     facts_file: str | None = None
     retain_text: str | None = None
@@ -36,6 +39,7 @@ class Request:
     device: str = "cpu"
     threads: int | None = None
     keep_edits: bool = False
+    save_model: bool = False
     output_path: Path = RESULTS / "scratch"
 
 
@@ -69,7 +73,7 @@ def ordered(request: Request) -> Order:
         read_localization(file)  # wrong, though no method may have a localizer
         # First, so that settings which are shared besides, such as a budget, are set in it.
         shared = {"localizer": configured(registry.localizers["from_file"], {"file": file}, "--localization"), **shared}
-    methods = parse_methods(request.methods, shared)
+    methods = parse_methods(crossed(request.methods, request.grid), shared)
     facts = [parse_facts(word, request.facts_file) for word in request.facts]
     located = locate(request.model, request.model_args, request.retain_text)
     for fact_set in facts:

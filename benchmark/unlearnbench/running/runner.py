@@ -26,6 +26,7 @@ from unlearnbench.running.edit import applied
 from unlearnbench.running.guard import Escaped, Fingerprint, fingerprint
 from unlearnbench.running.kept import keep, reapplied
 from unlearnbench.running.plan import Ask, Cell
+from unlearnbench.running.saved import save_model
 from unlearnbench.running.seal import Meter, extended, first_record
 from unlearnbench.running.threads import threads_for
 from unlearnbench.seeds import derive_seed
@@ -63,9 +64,16 @@ class Runner:
     """A model held in memory, on which cells are run one after another."""
 
     def __init__(
-        self, located: Located, device: str = "cpu", *, threads: int | None = None, keep_edits: bool = False
+        self,
+        located: Located,
+        device: str = "cpu",
+        *,
+        threads: int | None = None,
+        keep_edits: bool = False,
+        save_models: bool = False,
     ) -> None:
-        self.located, self.device, self.threads, self.keep_edits = located, device, threads, keep_edits
+        self.located, self.device, self.threads = located, device, threads
+        self.keep_edits, self.save_models = keep_edits, save_models
         self._loaded: Loaded | None = None
         self._bases: dict[tuple[str, float], Base | UsageError] = {}
         self._retain: dict[str, RetainText] = {}
@@ -148,6 +156,7 @@ class Runner:
         model, clean, split = loaded.model, loaded.clean, job.base.split
         with reapplied(model, known, job.folder) as again:
             if known is not None and again is not None:
+                self._save(job)
                 return self._ask(job, known, *again)
         edit_progress: Callable[[int, int], None] = lambda done, of: job.progress("edit", done, of)  # noqa: E731
         place = self.place(cell.facts, cell.split, cell.spec.seed, edit_progress)
@@ -168,9 +177,16 @@ class Runner:
             if self.keep_edits and edit.where.tensors:
                 keep(model, edit, job.folder)
             if edit.invalid is None:
+                self._save(job)
                 return self._ask(job, known, edit.state, edit.copies)
             store.save(known, {}, job.folder)
             return known
+
+    def _save(self, job: Job) -> None:
+        """Write the edited model into the run's folder, if that is wanted."""
+        if self.save_models:
+            with job.meter.clock.stage("save"):
+                save_model(self.loaded().model, job.folder)
 
     def _ask(self, job: Job, record: Record, state: Fingerprint, copies: Mapping[str, torch.Tensor]) -> Record:
         """Ask the tasks that the record does not answer; it is written after each, and each must leave `state`."""

@@ -1,0 +1,33 @@
+"""The edited model of a run as a normal Hugging Face folder, written with `--save_model`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
+
+FOLDER = "model"
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Write the model as it is now, with its tokenizer, into `model/` of a run's folder; all of it or nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f".{FOLDER}.*.part"):
+        shutil.rmtree(old, ignore_errors=True)  # of a command that was killed
+    part = folder / f".{FOLDER}.{os.getpid()}.part"
+    try:
+        model.network.save_pretrained(part)
+        model.tokenizer.save_pretrained(part)
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+        part.replace(folder / FOLDER)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether the model of a run is there."""
+    return (folder / FOLDER / "config.json").is_file()
