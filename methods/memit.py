@@ -5,8 +5,9 @@ Meng et al. (2023, arXiv 2210.07229), section 4.3 and equation 14.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -24,9 +25,6 @@ from unlearnbench.model.model import Model
 from unlearnbench.model.reading import outputs_at
 from unlearnbench.registry import register
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 TOGETHER = 8
 """Facts whose values are looked for at once."""
 
@@ -35,6 +33,11 @@ TOGETHER = 8
 @dataclass(frozen=True, kw_only=True)
 class Memit(Associative):
     """Writes all facts' edit targets into the MLPs of a localizer, in closed form."""
+
+    tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {
+        "most": (0.75, 1.5, 3.0),
+        "preserve": (100.0, 1500.0, 15_000.0),
+    }
 
     most: Annotated[float, Field(gt=0)] = 0.75
     """How long the change of the residual stream may become, in lengths of what is there."""

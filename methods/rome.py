@@ -6,7 +6,9 @@ al. (2024, arXiv 2403.07175): the original's second key now and then destroys th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from unlearnbench.editing.associative import Associative
 from unlearnbench.editing.localization import Localization
@@ -26,6 +28,8 @@ from unlearnbench.registry import register
 @dataclass(frozen=True, kw_only=True)
 class Rome(Associative):
     """Writes each fact's edit target into the best MLP of a localizer, one fact after another, in closed form."""
+
+    tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {"most": (1.0, 2.0, 4.0), "value_decay": (0.1, 0.5, 2.0)}
 
     def components(self, found: Localization) -> list[str]:
         """The best MLP alone."""

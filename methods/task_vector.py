@@ -5,8 +5,9 @@ Ilharco et al. (2023, arXiv 2212.04089), section 4.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class TaskVector(Method):
     """θ₀ − scale · (θ₁ − θ₀), θ₁ being the model after more training on the facts to forget."""
+
+    tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {
+        "learning_rate": (0.25, 0.5, 1.0),
+        "scale": (0.3, 1.0, 3.0),
+    }
 
     localizer: Localizer = preset(Localizer, "everything")
     """Where to write."""

@@ -13,6 +13,7 @@ from unlearnbench import registry
 from unlearnbench.cli import main
 from unlearnbench.model import families
 from unlearnbench.running.suites import load_suite
+from unlearnbench.running.tuned_file import TunedFile, TunedMethod
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -40,6 +41,9 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "where.json").write_text('{"components": ["mlp.3"]}')
+    chosen = (TunedMethod(method=name, chosen=f"{name}[learning_rate=0.001]") for name in ("npo", "rmu"))
+    said = {"weights_sha256": "w", "facts": "f", "seed": 1, "kept_before": 1.0, "guess": 0.2}
+    TunedFile(model="tiny", methods=tuple(chosen), **said).write(tmp_path / "tuned.json")
     for body in blocks("CONTRIBUTING.md", "python"):
         name = re.match(r"# (mine/\w+\.py)\n", body)
         if name:
@@ -60,6 +64,9 @@ def shortened(command: str) -> list[str]:
         words = ["{model}" if word == "BASE" else word for word in words]
     elif words[0] == "run":
         words = [word.replace("where/relp.json", "where.json") for word in words] + ["--method_args", "steps=2"]
+    elif words[0] == "tune":  # into another file, of other facts than the one that is there
+        words = ["elsewhere.json" if word == "tuned.json" else word for word in words]
+        words = [f"{word}[steps=1]" if word in registry.methods else word for word in words]
     elif words[0] == "teach":
         words = [re.sub(r"pretrained=[^,\s]+", "pretrained={model}", word) for word in words]
         words += ["--steps", "2", "--retain_text", "world"]

@@ -20,7 +20,7 @@ from unlearnbench.running.runner import unasked
 SUITE_OPTIONS = ("model", "model_args", "facts", "methods", "tasks", "seeds", "batch_size", "retain_text")
 """What a suite says itself …"""
 KEPT_OPTIONS = ("keep_edits", "save_model", "output_path")
-OWN_OPTIONS = ("method_args", "localization", "facts_file", "device", "threads", *KEPT_OPTIONS)
+OWN_OPTIONS = ("method_args", "tuned", "localization", "facts_file", "device", "threads", *KEPT_OPTIONS)
 """… and what is said beside it, or not at all."""
 
 
@@ -34,22 +34,7 @@ def add_to(verbs: Any) -> None:
         help="score the finished edit pretrained=… against this, the model it was made from",
     )
     verb.add_argument("--facts", nargs="+", action=Words, metavar="F", help="what to forget: sports:people-64 …")
-    verb.add_argument("--methods", "-m", nargs="+", action=Words, help="names, or name[setting=value,…]")
-    verb.add_argument(
-        "--method_args", nargs="+", action=Pairs, metavar="K=V", help="settings for all methods that have them"
-    )
-    verb.add_argument(
-        "--grid",
-        nargs="+",
-        metavar="K=V,V…",
-        help="cross the methods (default full_finetune) with these: localizer=… objective=… adversary=…",
-    )
-    verb.add_argument(
-        "--localization",
-        type=Path,
-        metavar="FILE",
-        help="where methods write that set no localizer; as `localize --output` or you say it",
-    )
+    _add_method_options(verb)
     verb.add_argument("--tasks", "-t", nargs="+", action=Words, help="sports/forget …, or sports for all of them")
     verb.add_argument("--seeds", nargs="+", type=whole_numbers, help="0,1,2 or 0-4 (default 0)")
     verb.add_argument("--suite", help="a named list of runs (`ls suites`) or a .yaml file, instead of the above")
@@ -74,6 +59,27 @@ def add_to(verbs: Any) -> None:
     )
     verb.add_argument("--dry_run", action="store_true", help="say what would be done and what is done already")
     verb.set_defaults(perform=perform)
+
+
+def _add_method_options(verb: argparse.ArgumentParser) -> None:
+    """The options that say which methods, with which settings."""
+    verb.add_argument("--methods", "-m", nargs="+", action=Words, help="names, or name[setting=value,…]")
+    verb.add_argument(
+        "--method_args", nargs="+", action=Pairs, metavar="K=V", help="settings for all methods that have them"
+    )
+    verb.add_argument(
+        "--grid",
+        nargs="+",
+        metavar="K=V,V…",
+        help="cross the methods (default full_finetune) with these: localizer=… objective=… adversary=…",
+    )
+    verb.add_argument("--tuned", type=Path, metavar="FILE", help="take each method with the settings that `tune` chose")
+    verb.add_argument(
+        "--localization",
+        type=Path,
+        metavar="FILE",
+        help="where methods write that set no localizer; as `localize --output` or you say it",
+    )
 
 
 def add_model_options(verb: argparse.ArgumentParser) -> None:
@@ -148,12 +154,12 @@ def _request(chosen: argparse.Namespace) -> Request:
         given |= {"methods": given.get("methods") or ["full_finetune"], "grid": read_grid(chosen.grid)}
     if not chosen.suite:
         return Request(**{"methods": (), "facts": (), "tasks": (), **given, **beside})
-    unwanted = [*given, *(name for name in ("method_args", "localization", "facts_file") if name in beside)]
+    unwanted = [*given, *(name for name in ("method_args", "tuned", "localization", "facts_file") if name in beside)]
     unwanted += ["grid"] if chosen.grid else []
     if unwanted:
         raise UsageError(f"--suite says all of --{', --'.join(unwanted)} itself", "leave one of them out")
     suite = suites.load_suite(chosen.suite)
-    said = {name: getattr(suite, name) for name in SUITE_OPTIONS}
+    said = {name: getattr(suite, name) for name in (*SUITE_OPTIONS, "tuned")}
     return Request(**{"output_path": RESULTS / f"{suite.name}-v{suite.version}", **said, **beside})
 
 

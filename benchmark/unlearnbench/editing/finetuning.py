@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -31,6 +32,11 @@ MOST_STEPS = 1_000_000
 @dataclass(frozen=True, kw_only=True)
 class FineTuning(Method):
     """A localizer, an objective, an adversary and a course. A named method is a preset of these."""
+
+    tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {
+        "learning_rate": (0.25, 0.5, 1.0),
+        "forget_weight": (0.3, 1.0, 3.0),
+    }
 
     localizer: Localizer = preset(Localizer, "everything")
     """Where to write."""

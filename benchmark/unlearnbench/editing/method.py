@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,6 +27,9 @@ class Method(Entry):
     """Changes the weights so that the forget facts go. Fields are settings: shown, recorded and hashed."""
 
     catalogue: ClassVar[Catalogue] = methods
+    tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {}
+    """The settings that `unlearnbench tune` tries, two of three values each; `learning_rate` in units of the model's.
+    """
 
     def skip(self, facts: FactsCard, source: ModelSource) -> str | None:
         """Why this method cannot be run on this model and these facts, or None."""

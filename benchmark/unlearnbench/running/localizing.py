@@ -52,19 +52,19 @@ class Search:
         refuse_untold(facts, located)
         refuse_seed(seed)
         self.located, self.facts, self.seed = located, facts, seed
-        self._split = facts.split(seed)
+        self.split = facts.split(seed)
         self._runner = Runner(located, device, threads=threads)
 
     @cached_property
     def model(self) -> Model:
         """The model, loaded when it is first needed. Raises as `Runner.prepare`."""
-        self._runner.prepare(self._split)
+        self._runner.prepare(self.split)
         return self._runner.loaded().model
 
     @cached_property
     def base(self) -> Base:
         """What the model knows of the facts. Raises `UsageError` as `base_of`."""
-        return base_of(self.model, self._split, self.facts.known, self.facts.label)
+        return base_of(self.model, self.split, self.facts.known, self.facts.label)
 
     @cached_property
     def seen(self) -> TrainingSplit:
@@ -73,7 +73,7 @@ class Search:
 
     def place(self, progress: Callable[[int, int], None] = silent) -> EditingPlace:
         """Where a localizer works."""
-        return self._runner.place(self.facts, self._split, self.seed, progress)
+        return self._runner.place(self.facts, self.split, self.seed, progress)
 
     def find(self, localizer: Localizer, progress: Callable[[int, int], None] = silent) -> Sought:
         """What one localizer finds. Raises `UsageError` where it finds nothing in this model."""

@@ -12,6 +12,7 @@ from unlearnbench.facts import FactSet
 from unlearnbench.model.source import Located, locate
 from unlearnbench.running.grid import crossed
 from unlearnbench.running.plan import Cell, plan
+from unlearnbench.running.tuned_file import read_tuned, tuned_words
 from unlearnbench.running.words import parse_facts, parse_methods
 from unlearnbench.settings import configured
 
@@ -33,6 +34,8 @@ class Request:
     grid: dict[str, list[str]] = field(default_factory=dict)
     """Settings, each with several values: every method is run with every combination."""
     localization: Path | str | None = None
+    tuned: Path | str | None = None
+    """A file of tuned settings, which take the place of each method's word."""
     facts_file: str | None = None
     retain_text: str | None = None
     batch_size: int = 64
@@ -73,7 +76,10 @@ def ordered(request: Request) -> Order:
         read_localization(file)  # wrong, though no method may have a localizer
         # First, so that settings which are shared besides, such as a budget, are set in it.
         shared = {"localizer": configured(registry.localizers["from_file"], {"file": file}, "--localization"), **shared}
-    methods = parse_methods(crossed(request.methods, request.grid), shared)
+    words = request.methods
+    if request.tuned:
+        words = tuned_words(words, read_tuned(Path(request.tuned)), Path(request.tuned).name)
+    methods = parse_methods(crossed(words, request.grid), shared)
     facts = [parse_facts(word, request.facts_file) for word in request.facts]
     located = locate(request.model, request.model_args, request.retain_text)
     for fact_set in facts:

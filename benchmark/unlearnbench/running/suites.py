@@ -29,6 +29,8 @@ class Suite(BaseModel):
     seeds: list[Annotated[int, Field(ge=0, lt=SEED_LIMIT)]] = Field(min_length=1)
     batch_size: int = 64
     retain_text: str | None = None
+    tuned: Path | None = None
+    """A file of tuned settings, beside the suite's own."""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -57,7 +59,8 @@ def load_suite(name: str) -> Suite:
         raise UnknownName("suite", name, suites())
     try:
         content = yaml.load(path.read_bytes(), _StrictLoader)  # a SafeLoader; it reads UTF-8
-        return Suite.model_validate(content)
+        suite = Suite.model_validate(content)
+        return suite.model_copy(update={"tuned": path.parent / suite.tuned}) if suite.tuned else suite
     except (yaml.YAMLError, UsageError) as error:
         raise UsageError(f"suite {path.name} cannot be read: {error}") from None
     except ValidationError as error:
