@@ -45,7 +45,7 @@ class Distill(FineTuning):
     """Optimizer steps of distillation."""
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: EditingPlace) -> History:
-        """Both; the history goes on from one to the other. Raises `MissingPrerequisite` without room for a teacher."""
+        """Both; the history goes on from one to the other. Raises `NoRoom` without room for a teacher."""
         refuse_without_room(model, where.tensors)
         whole = self.steps + self.repair_steps
         first = replace(place, progress=lambda done, _: place.progress(done, whole))
@@ -71,13 +71,11 @@ class Distill(FineTuning):
     def _damage(self, model: Model, where: Localization, seed: int) -> None:
         generator = torch.Generator().manual_seed(derive_seed(seed, "damage"))
         spread = float(getattr(model.network.config.get_text_config(), "initializer_range", 0.02))
-        changed = {}
         for name in sorted(where.tensors):
             old = model.parameters[name].detach()
             if old.dim() > 1:
                 fresh = spread * torch.randn(old.shape, generator=generator).to(old.device)
-                changed[name] = (1 - self.damage) * old.float() + self.damage * self.noise * fresh
-        model.write(changed)
+                model.write({name: (1 - self.damage) * old.float() + self.damage * self.noise * fresh})
 
 
 def _lessons(model: Model, teacher: Model) -> Sequence[Term]:

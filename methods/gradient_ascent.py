@@ -1,7 +1,8 @@
 """Gradient ascent, of every parameter, until too much else is lost."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -15,6 +16,12 @@ from unlearnbench.settings import preset
 @dataclass(frozen=True, kw_only=True)
 class GradientAscent(FineTuning):
     """Fine-tune away from the true answers until one in twenty other facts is lost."""
+
+    tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {
+        "learning_rate": (0.03, 0.1, 0.3),
+        "most_lost": (0.2, 0.6, 1.0),
+    }
+    """Not over a weight: of a single loss it changes nothing."""
 
     objective: Objective = preset(Objective, "gradient_ascent")
     """What is minimized on the facts to forget."""

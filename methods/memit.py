@@ -35,8 +35,8 @@ class Memit(Associative):
     """Writes all facts' edit targets into the MLPs of a localizer, in closed form."""
 
     tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {
-        "most": (0.75, 1.5, 3.0),
-        "preserve": (100.0, 1500.0, 15_000.0),
+        "most": (1.0, 2.0, 4.0),
+        "preserve": (0.01, 0.1, 1.0),
     }
 
     most: Annotated[float, Field(gt=0)] = 0.75

@@ -29,7 +29,7 @@ from unlearnbench.registry import register
 class Rome(Associative):
     """Writes each fact's edit target into the best MLP of a localizer, one fact after another, in closed form."""
 
-    tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {"most": (1.0, 2.0, 4.0), "value_decay": (0.1, 0.5, 2.0)}
+    tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {"most": (0.25, 0.5, 1.0), "value_decay": (0.2, 1.0, 4.0)}
 
     def components(self, found: Localization) -> list[str]:
         """The best MLP alone."""
@@ -39,7 +39,7 @@ class Rome(Associative):
         """One row of history for each fact: `target` (−ln p of it with its value in place), `length` of the change."""
         memory, history = Memory(model, where.components[0]), History()
         with kept_below(model, memory.block):
-            moment = regular(second_moment(model, memory, place.retain.train))
+            moment = second_moment(model, memory, place.retain.train)
             for number, wordings in enumerate(wordings_of(model, split.forget, place, self.prefixes)):
                 key = memory.keys(wordings.prompts).mean(0)
                 change, (row,) = value_changes(model, memory.path, [wordings], self)
@@ -53,8 +53,3 @@ def rank_one(value: torch.Tensor, key: torch.Tensor, moment: torch.Tensor) -> to
     """The change Δ [values, keys] of least E‖Δk‖² over other keys with Δ · key = value: value (C⁻¹k)ᵀ / kᵀC⁻¹k."""
     direction: torch.Tensor = torch.linalg.solve(moment, key)
     return torch.outer(value, direction) / (direction @ key)
-
-
-def regular(moment: torch.Tensor) -> torch.Tensor:
-    """The moment with a millionth of its mean diagonal added to it: fewer tokens than keys would leave it singular."""
-    return moment + 1e-6 * moment.diagonal().mean() * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)

@@ -57,7 +57,7 @@ def test_the_history_goes_on_from_unlearning_to_repair_and_progress_never_goes_b
 
     assert [row["step"] for row in history] == [*range(1, 9)]
     assert all("forget" in row for row in history[:3])
-    assert all(set(row) == {"step", "retain_kl", "maintain_kl", "learning_rate"} for row in history[3:])
+    assert all(set(row) == {"step", "retain_kl", "maintain_kl", "gradient", "learning_rate"} for row in history[3:])
     assert told == [(step, 8) for step in range(1, 9)]
 
 

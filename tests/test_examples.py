@@ -19,6 +19,7 @@ def test_every_example_is_run_here() -> None:
         "where_an_edit_wrote",
         "which_component",
         "which_localizer",
+        "which_method",
     }
 
 
@@ -96,3 +97,21 @@ def test_the_difference_of_two_edits_is_paired_by_seed_and_its_interval_is_stude
     low, high = ttest_rel(mine, theirs).confidence_interval(0.95)
     assert told == f"+0.34 [{low:+.2f}, {high:+.2f}]"
     assert module["difference"]([{}], [{"v": 1.0}], "v") == "–"
+
+
+def test_methods_stand_beside_their_references_with_intervals(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    module = runpy.run_path(str(EXAMPLES / "which_method.py"))
+
+    found = module["main"](["tiny"], "counterfact:16", [0], ["full_finetune[steps=10]"])["tiny"]
+
+    assert list(found) == ["base", "never-known", "full_finetune[steps=10]"]
+    base, edited = found["base"][0], found["full_finetune[steps=10]"][0]
+    assert base["school"] > 0.9
+    assert base["neighbours"] > 0.9
+    assert edited["seconds"] > 0
+    assert edited["PFLOP"] > 0
+    assert "| full_finetune[steps=10] |" in capsys.readouterr().out
+    assert module["told"]([{"a": 0.2}, {"a": 0.4}, {"a": 0.6}], "a") == "0.40 ± 0.50"

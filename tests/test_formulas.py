@@ -23,7 +23,7 @@ from unlearnbench.editing.losses import (
 from unlearnbench.editing.objective import Batch, Objective, Term, forget_term, whole_texts
 from unlearnbench.editing.place import EditingPlace, reference_of
 from unlearnbench.editing.refusals import REFUSALS, refusals_of
-from unlearnbench.errors import MissingPrerequisite, UsageError
+from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split, TrainingSplit
 from unlearnbench.methods.full_finetune import FullFinetune
 from unlearnbench.methods.task_vector import TaskVector
@@ -314,7 +314,11 @@ def test_rmus_direction_is_one_for_the_whole_run_and_another_for_another_seed(
 def test_circuit_breaking_is_its_formula(model: Model, small_split: Split, here: EditingPlace, batch: Batch) -> None:
     terms = _terms("circuit_breaker[layers=0+50%]", model, small_split, here)
     reference, texts = reference_of(here), whole_texts(model, batch.forget)
-    assert terms["forget"].loss(batch).item() == pytest.approx(1.0, rel=1e-5), "nothing has turned yet"
+    first = terms["forget"].loss(batch)
+    assert first.item() == pytest.approx(1.0, rel=1e-3), "nothing has turned yet"
+    # Only blocks up to the deepest that is looked at have one.
+    slopes = torch.autograd.grad(first, [p for p in model.parameters.values() if p.dim() > 1], allow_unused=True)
+    assert max(slope.abs().max().item() for slope in slopes if slope is not None) > 1e-6, "and yet it knows a way"
 
     _moved(model)
 
@@ -322,7 +326,7 @@ def test_circuit_breaking_is_its_formula(model: Model, small_split: Split, here:
         F.cosine_similarity(_states(model, texts, block), _states(reference, texts, block), dim=-1).relu().mean()
         for block in (0, 2)
     ]
-    assert terms["forget"].loss(batch).item() == pytest.approx(torch.stack(cosines).mean().item(), rel=1e-4)
+    assert terms["forget"].loss(batch).item() == pytest.approx(torch.stack(cosines).mean().item(), abs=0.02)
     shares = []
     for block in (0, 2):
         before = _states(reference, batch.retain, block)
@@ -428,7 +432,7 @@ def test_a_reference_for_which_there_is_no_memory_is_refused_with_the_figures(
     seen = small_split.for_methods()
     method = FullFinetune(objective=made(Objective, "jensun"), steps=2, learning_rate=1e-3)
 
-    with pytest.raises(MissingPrerequisite, match=r"GiB on cpu .* 0\.00 GiB are free"):
+    with pytest.raises(room.NoRoom, match=r"GiB on cpu .* 0\.00 GiB are free"):
         method.edit(llama, seen, Localization.everywhere(llama), place)
 
     monkeypatch.undo()

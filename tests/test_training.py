@@ -181,8 +181,20 @@ def test_history_and_progress_tell_of_every_step(llama: Model, train: Callable[.
 
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert [row["step"] for row in history] == [1, 2, 3]
-    assert all(set(row) == {"step", "forget", "maintain", "retain", "learning_rate"} for row in history)
+    assert all(set(row) == {"step", "forget", "maintain", "retain", "gradient", "learning_rate"} for row in history)
     assert [row["learning_rate"] for row in history] == [COURSE.rate(step) for step in range(3)]
+
+
+def test_the_history_tells_the_gradients_norm_before_it_is_clipped(
+    llama: Model, train: Callable[..., History], small_split: Split, retain: RetainText
+) -> None:
+    (row,) = train(llama, steps=1, batch_size=4, learning_rate=0.0, maintain_weight=0.0)
+
+    aimed = [(fact.prompt, fact.edit_target or "") for fact in small_split.forget]
+    loss = answer_loss(llama, aimed) + 0.25 * text_loss(llama, retain.batch(7, 0, 2))
+    gradients = torch.autograd.grad(loss, list(llama.parameters.values()))
+    assert row["gradient"] == pytest.approx(torch.stack([g.norm() for g in gradients]).norm().item(), rel=1e-4)
+    assert row["gradient"] > 1.0, "which it is clipped at"
 
 
 # -- half precision ------------------------------------------------------------------------------------
@@ -478,11 +490,13 @@ def test_an_objective_may_bring_terms_of_its_own_and_its_weight_scales_the_forge
         where = Localization(frozenset({"model.norm.weight"}), ())
         with pytest.MonkeyPatch.context() as patch, llama.restored():
             patch.setattr(torch.optim.AdamW, "step", noting)
-            patch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: None)
+            patch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.zeros(()))
             history = train(
                 llama, where, objective=TwoTerms(), steps=1, maintain_weight=0.0, retain_weight=0.0, **changes
             )
-        assert set(history[0]) == {"step", "forget", "anchor", "learning_rate"}, "what weighs nothing is not computed"
+        assert set(history[0]) == {"step", "forget", "anchor", "gradient", "learning_rate"}, (
+            "what weighs nothing is not computed"
+        )
         assert history[0]["anchor"] == pytest.approx(2 * before.sum().item())
         return gradients
 

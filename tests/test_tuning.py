@@ -13,10 +13,11 @@ from unlearnbench.editing.finetuning import FineTuning
 from unlearnbench.editing.method import Method
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import Fact
-from unlearnbench.model.scoring import score_directly
+from unlearnbench.model.scoring import known_share, score_directly
 from unlearnbench.records import store
 from unlearnbench.running import tuning
 from unlearnbench.running.tuned_file import Trial, TunedFile, TunedMethod, best, front, read_tuned, tuned_words
+from unlearnbench.running.words import parse_method
 
 
 def _trial(known: float, kept: float, p_true: float = 0.1, invalid: str | None = None) -> Trial:
@@ -93,7 +94,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return score_directly(model, facts, *rest)
 
     monkeypatch.setattr(tuning, "score_directly", noting)
-    monkeypatch.setattr("unlearnbench.model.scoring.score_directly", noting)
+    monkeypatch.setattr(tuning, "known_share", lambda model, facts: noting(model, facts) and known_share(model, facts))
     return ids
 
 
@@ -131,9 +132,13 @@ def test_every_method_is_tried_as_often_resumes_after_any_trial_and_runs_take_wh
     assert main(words) == 0
     labels = {one.label for _, one in store.records(tmp_path / "out")}
     assert labels >= {"none"}
-    settings = [one.spec.method.settings for _, one in store.records(tmp_path / "out") if one.label != "none"]
-    rates = {trial.settings["learning_rate"] for one in found.methods for trial in one.trials}
-    assert all(one["learning_rate"] in rates for one in settings)
+    edits = [one.spec.method for _, one in store.records(tmp_path / "out") if one.label != "none"]
+    assert len(edits) == 2
+    for edit in edits:
+        (chosen,) = (one.chosen for one in found.methods if one.method.startswith(edit.name))
+        given = parse_method(chosen or "")
+        assert edit.settings["learning_rate"] == getattr(given, "learning_rate")  # noqa: B009 – of any method
+        assert edit.settings["forget_weight"] == getattr(given, "forget_weight")  # noqa: B009
     assert main([*words[:-4], "--tuned", str(path), "--methods", "npo"]) == 2
     assert "npo" in capsys.readouterr().err
 
@@ -148,8 +153,10 @@ def test_neither_v_nor_test_items_are_asked_and_another_model_has_another_file(
     assert main(["tune", *WORDS[:2], "--methods", "graddiff[steps=1]", "--output", str(path), "--seed", "7"]) == 0
 
     split = parse_facts("sports:people-16").split(7)
-    during = asked[asked.index(split.relearn_train[0].id) :]
-    assert {fact.id for fact in split.relearn_train} <= set(during)
+    assert {fact.id for fact in split.relearn_train} <= set(asked)
+    assert {fact.id for fact in split.maintain_dev} <= set(asked)
+    withheld = {fact.id for fact in (*split.relearn_test, *split.maintain_test, *split.never_known)}
+    assert withheld.isdisjoint(asked)
     capsys.readouterr()
     assert _tune(path) == 2
     assert "name another --output" in capsys.readouterr().err

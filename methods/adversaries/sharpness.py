@@ -15,6 +15,7 @@ from pydantic import Field
 
 from unlearnbench.editing.adversary import Adversary, Defence, Strike
 from unlearnbench.editing.objective import About
+from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
@@ -29,9 +30,14 @@ class Sharpness(Adversary):
     """How far. Weights in half precision round what is added to them: there a small ρ is lost."""
 
     def strike(self, model: Model, defence: Defence) -> Strike:
-        """One gradient. Weights that the loss does not depend on stay where they are."""
+        """One gradient. Weights that the loss does not depend on stay where they are; `UsageError` if all do."""
         trained = {name: p for name, p in model.parameters.items() if p.requires_grad}
         loss = defence.losses["forget"]()
+        if not loss.requires_grad:
+            raise UsageError(
+                "sharpness: nothing that is trained changes the loss on the facts to forget",
+                "give it some weight (forget_weight), and train what the objective looks at",
+            )
         found = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
         gradients = {name: g.float() for name, g in zip(trained, found, strict=True) if g is not None}
         length = sum(g.square().sum().item() for g in gradients.values()) ** 0.5

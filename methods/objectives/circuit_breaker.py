@@ -19,14 +19,18 @@ from unlearnbench.lazy import torch
 from unlearnbench.model.model import Model
 from unlearnbench.model.residuals import depths, residuals
 from unlearnbench.registry import register
+from unlearnbench.seeds import derive_seed
+
+KICK = 0.01
 
 
 @register("circuit_breaker")
 @dataclass(frozen=True, kw_only=True)
 class CircuitBreaker(Objective):
-    """mean ReLU(cos(h, h₀)) over tokens of facts to forget + `keep` · Σ‖h − h₀‖²/Σ‖h₀‖² over tokens to keep.
+    """mean ReLU(cos(h, h₀ + .01 ‖h₀‖ u)) over tokens to forget + `keep` · Σ‖h − h₀‖²/Σ‖h₀‖² over tokens to keep.
 
-    h is the residual stream after each of `layers`, h₀ that of the base.
+    h is the residual stream after each of `layers`, h₀ that of the base, u a random direction: at h = h₀ itself the
+    cosine is stationary, and rounding would decide which way training goes, if at all.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
@@ -41,6 +45,9 @@ class CircuitBreaker(Objective):
         """Three terms. Raises `UsageError` for a block that the model lacks."""
         blocks, reference = depths(model, self.layers, "33%+66%", place.trained), reference_of(place)
 
+        generator = torch.Generator().manual_seed(derive_seed(place.seed, "direction"))
+        kick = torch.nn.functional.normalize(torch.randn(model.width, generator=generator), dim=0)
+
         def both(texts: Sequence[list[int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
             with torch.no_grad():
                 before = residuals(reference, texts, blocks)
@@ -50,7 +57,9 @@ class CircuitBreaker(Objective):
         def rerouted(facts: Sequence[Fact]) -> torch.Tensor:
             cosine = torch.nn.functional.cosine_similarity
             pairs = both(whole_texts(model, facts))
-            return torch.stack([cosine(now, before, dim=-1).relu().mean() for before, now in pairs]).mean()
+            aside = [before + KICK * before.norm(dim=-1, keepdim=True) * kick.to(before) for before, _ in pairs]
+            found = [cosine(now, there, dim=-1).relu().mean() for (_, now), there in zip(pairs, aside, strict=True)]
+            return torch.stack(found).mean()
 
         def kept(texts: Sequence[list[int]]) -> torch.Tensor:
             return torch.stack([relative_distance(before, now) for before, now in both(texts)]).mean()

@@ -13,6 +13,7 @@ from typing import Any
 import localizing
 import scoring
 import threads
+import training
 
 RATIOS = Path(__file__).with_name("ratios.json")
 
@@ -26,6 +27,12 @@ def measured() -> dict[str, Any]:
         for way in ("exact", "TransformerLens"):
             if line[f"{way} / ours"] is not None:
                 ratios[f"{way} / ours, attribution patching, {what}"] = line[f"{way} / ours"]
+    for line in training.compare():
+        for way in ("plain", "peft and Trainer"):
+            if line[f"{way} / ours"] is not None:
+                ratios[f"{way} / ours, training the upper half, {line['model']}"] = line[f"{way} / ours"]
+    for line in training.compare_attacks():
+        ratios[f"from the embeddings / ours, latent attack, {line['model']}"] = line["from the embeddings / ours"]
     return {
         "ratios": {name: round(value, 2) for name, value in ratios.items()},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

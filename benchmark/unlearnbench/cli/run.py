@@ -16,6 +16,7 @@ from unlearnbench.running.loop import found_record, missing, settled
 from unlearnbench.running.loop import perform as perform_order
 from unlearnbench.running.order import RESULTS, Order, Request, ordered
 from unlearnbench.running.runner import unasked
+from unlearnbench.running.tuned_file import read_tuned
 
 SUITE_OPTIONS = ("model", "model_args", "facts", "methods", "tasks", "seeds", "batch_size", "retain_text")
 """What a suite says itself …"""
@@ -127,12 +128,21 @@ def perform(chosen: argparse.Namespace) -> int:
 
 
 def _notes(order: Order) -> list[str]:
-    """What a localization file was made for, where it is used for something else."""
-    if order.request.localization is None:
-        return []
-    path = Path(order.request.localization)
-    said, notes = read_localization(path), list[str]()
+    """What files were made for, where they are used for something else."""
+    notes = list[str]()
     facts, seeds = {cell.facts.label for cell in order.cells}, {cell.spec.seed for cell in order.cells}
+    if order.request.tuned is not None:
+        tuned, name = read_tuned(Path(order.request.tuned)), Path(order.request.tuned).name
+        if tuned.weights_sha256 != order.located.source.weights_sha256:
+            notes.append(f"{name} was tuned on other weights, of {tuned.model}")
+        if {tuned.facts} != facts:
+            notes.append(f"{name} was tuned on {tuned.facts}")
+        if tuned.seed in seeds:
+            notes.append(f"{name} was tuned on seed {tuned.seed}, which is compared here")
+    if order.request.localization is None:
+        return notes
+    path = Path(order.request.localization)
+    said = read_localization(path)
     if said.weights_sha256 not in (None, order.located.source.weights_sha256):
         notes.append(f"{path.name} was made from other weights, of {said.model}")
     if said.facts is not None and {said.facts} != facts:

@@ -3,13 +3,17 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unlearnbench.cli.grammar import Words
 from unlearnbench.cli.progress import Progress
 from unlearnbench.cli.run import add_model_options
 from unlearnbench.errors import UsageError
 from unlearnbench.include import include
+
+if TYPE_CHECKING:
+    from unlearnbench.facts import FactSet
+    from unlearnbench.model.source import Located
 
 SEED = 1000
 
@@ -31,24 +35,34 @@ def add_to(verbs: Any) -> None:
 def perform(chosen: argparse.Namespace) -> int:
     """Do the missing trials; the same command resumes."""
     from unlearnbench.model.source import locate
-    from unlearnbench.running.localizing import Search
+    from unlearnbench.running.claim import claimed
     from unlearnbench.running.loop import check_writable
-    from unlearnbench.running.threads import using_threads
-    from unlearnbench.running.tuned_file import front, read_tuned
-    from unlearnbench.running.tuning import left, tune
     from unlearnbench.running.words import parse_facts
 
     for folder in chosen.include or ():
         include(folder)
     facts = parse_facts(chosen.facts, chosen.facts_file)
     located = locate(chosen.model or "tiny", chosen.model_args or {}, chosen.retain_text)
+    check_writable(chosen.output.parent)
+    with claimed(chosen.output.parent, chosen.output.name, wait=False) as ours:
+        if not ours:
+            raise UsageError(f"another command is tuning into {chosen.output}", "wait for it, or name another --output")
+        return _tune(chosen, facts, located)
+
+
+def _tune(chosen: argparse.Namespace, facts: "FactSet", located: "Located") -> int:
+    """Do the missing trials, and show what was chosen."""
+    from unlearnbench.running.localizing import Search
+    from unlearnbench.running.threads import using_threads
+    from unlearnbench.running.tuned_file import front, read_tuned
+    from unlearnbench.running.tuning import left, tune
+
     before = read_tuned(chosen.output) if chosen.output.exists() else None
     if before is not None:
         here = {"weights_sha256": located.source.weights_sha256, "facts": facts.label, "seed": chosen.seed}
         for key, value in here.items():
             if (there := getattr(before, key)) != value:
                 raise UsageError(f"{chosen.output} is of {key} {there}, and this is {value}", "name another --output")
-    check_writable(chosen.output.parent)
     search = Search(located, facts, chosen.seed, device=chosen.device, threads=chosen.threads)
     todo = left(search, chosen.methods, before)
     print(f"{todo} trials to do", file=sys.stderr)

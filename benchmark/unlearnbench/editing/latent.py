@@ -40,7 +40,7 @@ class Latent(Adversary):
     epsilon: Annotated[float, Field(gt=0)] = 0.1
     """Radius of each token's ball, in units of the median norm of what δ is added to."""
     tokens: Tokens = "prompt"
-    """Which tokens of the prompt are perturbed: all of them (but not the BOS), the subject's, or the last."""
+    """Which tokens of the prompt are perturbed: all of them but the first, the subject's, or the last."""
     inner_steps: Annotated[int, Field(ge=1, le=MOST)] = 16
     """Steps of the adversary."""
     inner_rate: Annotated[float, Field(gt=0)] = 0.25

@@ -46,13 +46,13 @@ class Memory:
         return torch.cat(found)
 
     def second_moment(self, texts: Sequence[list[int]], batch_size: int = 64) -> torch.Tensor:
-        """E[k kᵀ] [keys, keys] over all tokens of these texts but a BOS; float64."""
-        bos, total, count = self._model.tokenizer.bos_token_id, torch.zeros(()), 0
+        """E[k kᵀ] [keys, keys] over all tokens of these texts but the first, which may dwarf all others; float64."""
+        total, count = torch.zeros(()), 0
         for start in range(0, len(texts), batch_size):
             batch = texts[start : start + batch_size]
             with self._reading() as seen, torch.no_grad():
                 logits_at(self._model, list(batch), [0], [0])
-            at = [(row, c) for row, ids in enumerate(batch) for c in range(len(ids)) if c or ids[0] != bos]
+            at = [(row, c) for row, ids in enumerate(batch) for c in range(min(1, len(ids) - 1), len(ids))]
             keys = seen[0][[row for row, _ in at], [c for _, c in at]].double()
             total = total.to(keys) + keys.T @ keys
             count += len(at)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 History = list[dict[str, float]]
-"""The training steps: losses and learning rate of each, and how far it had got where that was looked at (`reached`: the
-share of T on which the objective is; `known`: of which the truth is still the likeliest choice; `kept`: the same of
-maintain-dev); empty for an edit without steps."""
+"""The training steps: losses, gradient norm and learning rate of each, and how far it had got where that was looked at
+(`reached`: the share of T on which the objective is; `known`: of which the truth is still the likeliest choice; `kept`:
+the same of maintain-dev); empty for an edit without steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,8 @@ class Method(Entry):
 
     catalogue: ClassVar[Catalogue] = methods
     tuned_over: ClassVar[Mapping[str, Sequence[float]]] = {}
-    """The settings that `unlearnbench tune` tries, two of three values each; `learning_rate` in units of the model's.
-    """
+    """The settings that `unlearnbench tune` tries, two of three values each, in units of what the method has, or of
+    the model's learning rate."""
 
     def skip(self, facts: FactsCard, source: ModelSource) -> str | None:
         """Why this method cannot be run on this model and these facts, or None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
+from unlearnbench.editing import memory as memory_module
 from unlearnbench.editing.memory import Memory
-from unlearnbench.hashing import content_hash
+from unlearnbench.hashing import content_hash, text_hash
 from unlearnbench.lazy import torch
+from unlearnbench.model import reading
 from unlearnbench.model.digest import tensor_digests, weights_digest
 from unlearnbench.model.model import tensor_bytes
 
@@ -28,22 +31,37 @@ def cache_folder() -> Path:
 
 
 def second_moment(model: Model, memory: Memory, texts: Sequence[list[int]]) -> torch.Tensor:
-    """`memory.second_moment(texts)`, from disk where it was computed before for the same weights and texts.
+    """`memory.second_moment(texts)`, made regular; from disk where it was computed before for the same model and texts.
 
     A folder that cannot be written, or a file that cannot be read, costs time and nothing else.
     """
     from safetensors.torch import load_file, save_file
 
     digests = tensor_digests(tensor_bytes(name, p.detach()) for name, p in model.parameters.items())
-    key = {"weights": weights_digest(digests), "memory": memory.path, "texts": content_hash([list(t) for t in texts])}
+    config = model.network.config
+    key = {
+        "weights": weights_digest(digests),
+        "memory": memory.path,
+        "texts": content_hash([list(t) for t in texts]),
+        # Other code, another kernel or another kind of device may round, or count, otherwise.
+        "code": [text_hash(inspect.getsource(module)) for module in (memory_module, reading)],
+        "config": text_hash(config.to_json_string()),
+        "attention": str(getattr(config, "_attn_implementation", "")),
+        "device": model.device.type,
+    }
     path = cache_folder() / "second_moments" / f"{content_hash(key).removeprefix('sha256:')}.safetensors"
     with suppress(OSError, SafetensorError, KeyError):
         kept: torch.Tensor = load_file(path)["moment"]
         return kept.to(model.parameters[memory.weight].device)
-    found = memory.second_moment(texts)
-    with suppress(OSError):
+    found = regular(memory.second_moment(texts))
+    with suppress(OSError, SafetensorError):
         path.parent.mkdir(parents=True, exist_ok=True)
         waiting = path.with_suffix(f".{os.getpid()}")
         save_file({"moment": found.cpu().contiguous()}, waiting)
         waiting.replace(path)
     return found
+
+
+def regular(moment: torch.Tensor) -> torch.Tensor:
+    """The moment with a millionth of its mean diagonal added to it: fewer tokens than keys would leave it singular."""
+    return moment + 1e-6 * moment.diagonal().mean() * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)

@@ -96,11 +96,10 @@ def sites_of(model: Model, text: str) -> dict[str, int]:
 
 
 def _marked(model: Model, fact: Fact, tokens: Tokens) -> tuple[list[int], torch.Tensor]:
-    """The tokens of a fact's prompt, and which of them may be perturbed: not the BOS, whose norm dwarfs all others."""
+    """The tokens of a fact's prompt, and which may be perturbed: not the first, whose norm may dwarf all others."""
     context = min((encode(model, fact.prompt, choice)[0] for choice in fact.choices), key=len)
-    first = int(context[0] == model.tokenizer.bos_token_id)
     where = {
-        "prompt": lambda: range(first, len(context)),
+        "prompt": lambda: range(min(1, len(context) - 1), len(context)),
         "subject": lambda: subject_tokens(model, fact),
         "last": lambda: range(len(context) - 1, len(context)),
     }[tokens]()

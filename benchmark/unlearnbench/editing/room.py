@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from unlearnbench.errors import MissingPrerequisite
+from unlearnbench.errors import UnlearnBenchError
 from unlearnbench.lazy import torch
 
 if TYPE_CHECKING:
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 
 
+class NoRoom(UnlearnBenchError):
+    """There is too little memory for one method; others may need less."""
+
+
 def refuse_without_room(model: Model, tensors: Collection[str]) -> None:
-    """Raise `MissingPrerequisite` where a copy of these parameters does not fit into the memory that is free."""
+    """Raise `NoRoom` where a copy of these parameters does not fit into the memory that is free."""
     wanted = dict[torch.device, int]()
     for name in tensors:
         parameter = model.parameters[name]
@@ -25,7 +29,7 @@ def refuse_without_room(model: Model, tensors: Collection[str]) -> None:
     for device, size in wanted.items():
         free = available(device)
         if size > free:
-            raise MissingPrerequisite(
+            raise NoRoom(
                 f"a loss that compares with the model of before the edit needs {size / GIB:.2f} GiB on {device} for a"
                 f" copy of what is trained, and {free / GIB:.2f} GiB are free",
                 "train less of the model (another localizer, or a smaller budget), load it with dtype=bfloat16, or"
@@ -36,5 +40,6 @@ def refuse_without_room(model: Model, tensors: Collection[str]) -> None:
 def available(device: torch.device) -> int:
     """Bytes that are free there."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
     return int(psutil.virtual_memory().available)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 Item = TypeVar("Item")
-OWN = ("step", "learning_rate", "reached", "known", "kept", "back_to", "attack_from", "attack_to")
+OWN = ("step", "gradient", "learning_rate", "reached", "known", "kept", "back_to", "attack_from", "attack_to")
 """What the history of a step says besides its losses."""
 
 
@@ -60,9 +60,9 @@ def finetune(
 ) -> list[dict[str, float]]:
     """Minimize the weighted sum of the terms over the localized tensors, until the goal is met if there is one.
 
-    Returns one row per step: its losses and its learning rate, what the adversary says of its attack, and what was
-    seen where the goal was looked at (`Goal.look`). Blocks below all that is trained or perturbed are run once for each
-    text.
+    Returns one row per step: its losses, the norm of the gradient before it is clipped, the learning rate, what the
+    adversary says of its attack, and what was seen where the goal was looked at (`Goal.look`). Blocks below all that is
+    trained or perturbed are run once for each text.
 
     AdamW (β .9, .999; no weight decay, which would pull on weights that have no gradient), gradients
     clipped at norm 1. Tensors in half precision are trained through float32 masters, which also sum the
@@ -81,14 +81,15 @@ def finetune(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             if batch.step % adversary.held == 0:
-                strike = adversary.strike(model, _defence(terms, batch, place.seed))
+                strike = _struck(adversary, model, _defence(terms, batch, place.seed), history)
             losses = {}
             for term in terms:
                 losses[term.name] = _backward(term, batch, strike if term.about in adversary.attacked else None)
                 masters.collect()
-            _refuse_bad(losses, batch.step + 1, course.steps, history)
-            history.append({"step": batch.step + 1, **losses, **strike.told, "learning_rate": rate})
-            torch.nn.utils.clip_grad_norm_(masters.parameters, 1.0)
+            _refuse_bad({f"{name} loss": value for name, value in losses.items()}, batch.step, course.steps, history)
+            norm = torch.nn.utils.clip_grad_norm_(masters.parameters, 1.0).item()
+            _refuse_bad({"gradient": norm}, batch.step, course.steps, history)
+            history.append({"step": batch.step + 1, **losses, **strike.told, "gradient": norm, "learning_rate": rate})
             optimizer.step()
             masters.clear()
             masters.write()
@@ -106,17 +107,25 @@ def _refuse_namesakes(names: Sequence[str]) -> None:
         )
 
 
-def _refuse_bad(losses: Mapping[str, float], step: int, steps: int, history: list[dict[str, float]]) -> None:
-    bad = [name for name, value in losses.items() if not math.isfinite(value)]
+def _refuse_bad(values: Mapping[str, float], step: int, steps: int, history: list[dict[str, float]]) -> None:
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
-        raise Diverged(f"the {bad[0]} loss is not finite at step {step} of {steps}", history)
+        raise Diverged(f"the {bad[0]} is not finite at step {step + 1} of {steps}", history)
+
+
+def _struck(adversary: Adversary, model: Model, defence: Defence, history: list[dict[str, float]]) -> Strike:
+    try:
+        return adversary.strike(model, defence)
+    except Diverged as error:
+        raise Diverged(f"{error} at step {defence.batch.step + 1}", history) from None
 
 
 def _defence(terms: Sequence[Term], batch: Batch, seed: int) -> Defence:
     """What the adversary attacks at this step."""
 
     def sum_of(about: About) -> torch.Tensor:
-        return torch.stack([term.weight * term.loss(batch) for term in terms if term.about == about]).sum()
+        found = [term.weight * term.loss(batch) for term in terms if term.about == about]
+        return torch.stack(found).sum() if found else torch.zeros(())
 
     losses: dict[About, Callable[[], torch.Tensor]] = {
         "forget": lambda: sum_of("forget"),

@@ -84,7 +84,11 @@ def value_changes(
     With δ added, the fact's edit target follows its prompt, whatever stands before it. Raises `Diverged` at a loss
     that is not finite.
     """
-    scene = _Scene(model, path, wordings)
+    with model.trainable(()):
+        return _descend(_Scene(model, path, wordings), settings)
+
+
+def _descend(scene: _Scene, settings: ValueSettings) -> tuple[torch.Tensor, list[dict[str, float]]]:
     delta = torch.zeros_like(scene.before).requires_grad_()
     lengths = scene.before.norm(dim=-1, keepdim=True)
     rates = settings.value_rate * lengths / math.sqrt(delta.shape[-1])
@@ -96,7 +100,7 @@ def value_changes(
         delta = scaled * rates
         targets, now = scene.read(delta)
         essence = now.detach() if essence is None else essence
-        decay = settings.value_decay * (delta / lengths).square().sum(-1)
+        decay = settings.value_decay * (delta / lengths).square().sum(-1).to(targets)
         loss = targets + decay + settings.value_kl * scene.kl(essence, now)
         if not loss.isfinite().all():
             raise Diverged(f"the loss of a new value is not finite at step {step + 1}", [])

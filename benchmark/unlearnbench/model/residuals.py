@@ -21,9 +21,10 @@ class Reached(Exception):
 
 
 def residuals(model: Model, sequences: Sequence[list[int]], blocks: Sequence[int]) -> dict[int, torch.Tensor]:
-    """What each of these blocks leaves in the stream, [tokens, width] in float32: of all tokens in order, but no BOS.
+    """What each of these blocks leaves in the stream, [tokens, width] in float32: of all tokens in order but the first.
 
-    The BOS is left out because its norm is a hundred times that of other tokens: it would be all that a mean sees.
+    The first is left out, BOS or not, because its norm may be a hundred times that of others: it would be all that a
+    mean sees. Of a text of one token, that one is taken.
     """
     seen: dict[int, torch.Tensor] = {}
     paths = {block: f"{model.family.blocks}.{block}" for block in blocks}
@@ -43,8 +44,7 @@ def residuals(model: Model, sequences: Sequence[list[int]], blocks: Sequence[int
     model.tokens_forward += round(ids.numel() * run)
     if any(stream.requires_grad for stream in seen.values()):
         model.tokens_backward += round(ids.numel() * run)
-    bos = model.tokenizer.bos_token_id
-    at = [(row, c) for row, one in enumerate(sequences) for c in range(len(one)) if c or one[0] != bos]
+    at = [(row, c) for row, one in enumerate(sequences) for c in range(min(1, len(one) - 1), len(one))]
     rows, columns = [row for row, _ in at], [column for _, column in at]
     return {block: stream[rows, columns].float() for block, stream in seen.items()}
 

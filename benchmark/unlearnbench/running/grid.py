@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from unlearnbench.editing.method import Method
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.running.words import parse_method
+from unlearnbench.running.words import parse_method, word_with
 from unlearnbench.settings import names_of, parts_of
 from unlearnbench.words import read_word, split_commas
 
@@ -55,7 +55,6 @@ def _settable(method: Method) -> list[str]:
 
 
 def _with(word: str, key: str, value: str) -> str:
-    name, given = read_word(word, "method")
-    if key in given:
+    if key in read_word(word, "method").settings:
         raise UsageError(f"--grid sets {key}, and method {word} sets it itself", "leave one of them out")
-    return f"{name}[{','.join(f'{k}={v}' for k, v in {**given, key: value}.items())}]"
+    return word_with(word, {key: value})

@@ -26,7 +26,7 @@ from unlearnbench.running.edit import applied
 from unlearnbench.running.guard import Escaped, Fingerprint, fingerprint
 from unlearnbench.running.kept import keep, reapplied
 from unlearnbench.running.plan import Ask, Cell
-from unlearnbench.running.saved import save_model
+from unlearnbench.running.saved import is_saved, save_model
 from unlearnbench.running.seal import Meter, extended, first_record
 from unlearnbench.running.threads import threads_for
 from unlearnbench.seeds import derive_seed
@@ -184,7 +184,7 @@ class Runner:
 
     def _save(self, job: Job) -> None:
         """Write the edited model into the run's folder, if that is wanted."""
-        if self.save_models:
+        if self.save_models and not is_saved(job.folder):
             with job.meter.clock.stage("save"):
                 save_model(self.loaded().model, job.folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -15,6 +16,8 @@ FOLDER = "model"
 
 def save_model(model: Model, folder: Path) -> None:
     """Write the model as it is now, with its tokenizer, into `model/` of a run's folder; all of it or nothing."""
+    from safetensors import SafetensorError
+
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f".{FOLDER}.*.part"):
         shutil.rmtree(old, ignore_errors=True)  # of a command that was killed
@@ -22,10 +25,14 @@ def save_model(model: Model, folder: Path) -> None:
     try:
         model.network.save_pretrained(part)
         model.tokenizer.save_pretrained(part)
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+        if (folder / FOLDER).exists():  # of another hand: set aside whole before it is removed
+            (folder / FOLDER).replace(folder / f".{FOLDER}.old.{os.getpid()}.part")
         part.replace(folder / FOLDER)
+    except SafetensorError as error:  # how it says that the disk is full
+        raise OSError(errno.ENOSPC, str(error)) from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for old in folder.glob(f".{FOLDER}.*.part"):
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def is_saved(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.words import read_word
+from unlearnbench.running.words import parse_method
 
 MOST_LOST = 0.05
 ROUNDING = 1e-9
@@ -138,12 +138,14 @@ def tuned_words(words: Sequence[str], found: TunedFile, source: str) -> list[str
     able = {one.method: one for one in found.methods}
     result = []
     for word in words:
-        if read_word(word, "method").name in ("none", "oracle", "checkpoint"):
+        if not parse_method(word).tuned_over:
             result.append(word)
         elif word not in able:
             raise UnknownName(f"method tuned in {source}", word, able)
         elif (chosen := able[word].chosen) is None:
-            raise UsageError(f"{source}: {word} has no choice", "run the same `unlearnbench tune` again")
+            reasons = {trial.invalid for trial in able[word].trials if trial.invalid}
+            hint = f"no trial was valid: {min(reasons)}" if reasons else "run the same `unlearnbench tune` again"
+            raise UsageError(f"{source}: {word} has no choice", hint)
         else:
             result.append(chosen)
     return result

@@ -12,14 +12,16 @@ from pathlib import Path
 from unlearnbench.asking.prompts import chance
 from unlearnbench.editing.method import Method
 from unlearnbench.editing.place import silent
+from unlearnbench.editing.room import NoRoom
 from unlearnbench.errors import Diverged, UsageError
+from unlearnbench.lazy import torch
 from unlearnbench.model.scoring import known_share, score_directly
 from unlearnbench.running.damage import collapse, read
 from unlearnbench.running.localizing import Search
 from unlearnbench.running.loop import Watcher
 from unlearnbench.running.plan import edit_spec
 from unlearnbench.running.tuned_file import Trial, TunedFile, TunedMethod, best
-from unlearnbench.running.words import parse_method
+from unlearnbench.running.words import parse_method, word_with
 from unlearnbench.settings import changed, word_of
 
 TRIALS = 9
@@ -54,9 +56,8 @@ def planned(search: Search, word: str) -> list[Planned]:
         raise UsageError(f"method {word} cannot be tuned here: {reason}")
     found = []
     for values in product(*axes.values()):
-        settings = dict(zip(axes, values, strict=True))
-        if "learning_rate" in settings:
-            settings["learning_rate"] *= source.learning_rate
+        units = {key: getattr(method, key) or source.learning_rate for key in axes}
+        settings = {key: value * units[key] for key, value in zip(axes, values, strict=True)}
         trial = method
         for key, value in settings.items():
             trial = changed(trial, key, value, f"method {word}")
@@ -109,19 +110,23 @@ def _trials(
 
 def _tried(search: Search, plan: Planned) -> Trial:
     model, seen, place = search.model, search.seen, search.place(silent)
-    before = read(model, place.retain)
-    where = plan.method.localize(model, seen, place)
-    began = time.perf_counter()
+    before, began = read(model, place.retain), time.perf_counter()
+
+    def failed(reason: str) -> Trial:
+        seconds = round(time.perf_counter() - began, 3)
+        return Trial(settings=plan.settings, edit_hash=plan.edit_hash, seconds=seconds, invalid=reason)
+
+    try:
+        where = plan.method.localize(model, seen, place)
+    except UsageError as error:  # a method that cannot serve this model is no reason to try no other
+        return failed(str(error))
     with model.restored(where.tensors):
         try:
             plan.method.edit(model, seen, where, place)
         except Diverged as error:
-            return Trial(
-                settings=plan.settings,
-                edit_hash=plan.edit_hash,
-                seconds=round(time.perf_counter() - began, 3),
-                invalid=f"diverged: {error}",
-            )
+            return failed(f"diverged: {error}")
+        except (UsageError, NoRoom, torch.OutOfMemoryError) as error:
+            return failed(str(error))
         seconds = round(time.perf_counter() - began, 3)
         after = read(model, place.retain)
         found = score_directly(model, seen.relearn_train)
@@ -146,7 +151,8 @@ def _judged(word: str, plans: Sequence[Planned], done: tuple[Trial, ...], found:
     if len(done) < len(plans) or all(one.invalid for one in done):
         return TunedMethod(method=word, trials=done)
     number, within = best(done, found.kept_before, found.guess)
-    return TunedMethod(method=word, trials=done, chosen=word_of(plans[number].asked), within=within)
+    chosen = word_with(word, {key: f"{value:g}" for key, value in plans[number].settings.items()})
+    return TunedMethod(method=word, trials=done, chosen=chosen, within=within)
 
 
 def _with(found: TunedFile, one: TunedMethod) -> TunedFile:

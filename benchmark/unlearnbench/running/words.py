@@ -46,6 +46,12 @@ def parse_method(word: str, shared: Mapping[str, Any] = MappingProxyType({})) ->
     return method
 
 
+def word_with(word: str, settings: Mapping[str, str]) -> str:
+    """The word with these settings as well, which come before those that it has of these names."""
+    name, given = read_word(word, "method")
+    return f"{name}[{','.join(f'{key}={value}' for key, value in {**given, **settings}.items())}]"
+
+
 def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
     """`sports:people-64` or `sports:people-64[known=0.8]`; a bare name takes the fact set's first variant."""
     label, given = read_word(word, "facts")
