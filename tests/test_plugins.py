@@ -101,7 +101,7 @@ def test_an_included_objective_composes_with_every_localizer(
 
 @pytest.mark.end_to_end
 def test_the_record_names_every_part_and_a_probe_by_layer_is_a_curve(mine: Path) -> None:
-    method = "full_finetune[localizer=last_mlps[count=2],objective=pushed_down[by=3],steps=2]"
+    method = "full_finetune[localizer=last_mlps[count=2],objective=pushed_down[by=3.0],steps=2]"
 
     found = run(mine, "--methods", f"none,{method}", "--tasks", "sports/probe_by_layer,sports/shouting")
 
