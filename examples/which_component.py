@@ -80,19 +80,26 @@ def asked(here: Scene) -> Row:
     return found
 
 
-def rows(here: Scene, steps: int, until: float, localizers: Mapping[str, str]) -> Iterator[tuple[str, Row]]:
-    """The references, then an edit where each of these localizers points, by the name in the table."""
+def references(here: Scene) -> Iterator[tuple[str, Scene]]:
+    """What every edit is read against: the base, the oracle where there is one, and facts that nobody ever knew."""
     model = here.model
-    yield "base", asked(here)
+    yield "base", here
     oracle = parse_method("oracle")
     if oracle.skip(here.place.facts, here.located.source) is None:
         with model.restored():
             oracle.edit(model, here.split.for_methods(), Localization.everywhere(model), here.place)
-            yield "oracle", asked(here)
+            yield "oracle", here
     half = len(here.split.never_known) // 2
     order = [*here.split.never_known]
     unknown = replace(here.split, relearn_train=order[::2][:half], relearn_test=order[1::2], never_known=())
-    yield "never-known", asked(replace(here, split=unknown))
+    yield "never-known", replace(here, split=unknown)
+
+
+def rows(here: Scene, steps: int, until: float, localizers: Mapping[str, str]) -> Iterator[tuple[str, Row]]:
+    """The references, then an edit where each of these localizers points, by the name in the table."""
+    model = here.model
+    for name, there in references(here):
+        yield name, asked(there)
     for name, localizer in localizers.items():
         word = f"full_finetune[localizer={localizer},steps={steps},until={until}]"
         method = parse_method(word).resolved(here.located.source)
@@ -151,8 +158,13 @@ def difference(mine: Sequence[Row], theirs: Sequence[Row], column: str) -> str:
     values = [a - b for a, b in pairs]
     if len(values) < 2:
         return f"{values[0]:+.2f}"
-    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    half = half_interval(values)
     return f"{fmean(values):+.2f} [{fmean(values) - half:+.2f}, {fmean(values) + half:+.2f}]"
+
+
+def half_interval(values: Sequence[float]) -> float:
+    """Half of the 95 % interval of their mean (Student's t)."""
+    return float(student.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
 
 
 def _mean(measured: Sequence[Row], column: str) -> str:

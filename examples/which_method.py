@@ -11,16 +11,13 @@ import argparse
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 import torch
-from scipy.stats import t as student
 from tabulate import tabulate
-from which_component import Row, Scene, asked, scene
+from which_component import Row, Scene, asked, half_interval, references, scene
 
-from unlearnbench.editing.localization import Localization
 from unlearnbench.errors import Diverged
 from unlearnbench.model.model import Model
 from unlearnbench.model.scoring import Asked, known_share, score
@@ -66,16 +63,8 @@ def seen(here: Scene) -> Row:
 def rows(here: Scene, words: Sequence[str]) -> Iterator[tuple[str, Row]]:
     """The references, then each method."""
     model, source = here.model, here.located.source
-    yield "base", seen(here)
-    oracle = parse_method("oracle")
-    if oracle.skip(here.place.facts, source) is None:
-        with model.restored():
-            oracle.edit(model, here.split.for_methods(), Localization.everywhere(model), here.place)
-            yield "oracle", seen(here)
-    half = len(here.split.never_known) // 2
-    order = [*here.split.never_known]
-    unknown = replace(here.split, relearn_train=order[::2][:half], relearn_test=order[1::2], never_known=())
-    yield "never-known", {"V after T": asked(replace(here, split=unknown))["V after T"]}
+    for what, there in references(here):
+        yield what, {"V after T": asked(there)["V after T"]} if what == "never-known" else seen(there)
     for word in words:
         method, facts = parse_method(word).resolved(source), here.split.for_methods()
         began, tokens = time.perf_counter(), (model.tokens_forward, model.tokens_backward)
@@ -117,8 +106,7 @@ def told(measured: Sequence[Row], key: str) -> str:
         return "–"
     if len(values) < 2:
         return f"{values[0]:.2f}"
-    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return f"{fmean(values):.2f} ± {half:.2f}"
+    return f"{fmean(values):.2f} ± {half_interval(values):.2f}"
 
 
 if __name__ == "__main__":

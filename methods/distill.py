@@ -6,7 +6,6 @@ by learning from it on plain text and on facts to keep. Whatever the teacher doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -14,17 +13,17 @@ from pydantic import Field
 
 from unlearnbench.editing.adversary import Adversary
 from unlearnbench.editing.finetuning import MOST_STEPS, FineTuning
+from unlearnbench.editing.keeping import on_answers, on_text
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.losses import kl_divergence
 from unlearnbench.editing.method import History
-from unlearnbench.editing.objective import Batch, Objective, Term, truths
+from unlearnbench.editing.objective import Objective, Term
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.room import refuse_without_room
 from unlearnbench.editing.training import finetune
 from unlearnbench.facts import TrainingSplit
 from unlearnbench.lazy import torch
 from unlearnbench.model.model import Model
-from unlearnbench.model.reading import answer_logits, text_logits
 from unlearnbench.registry import register
 from unlearnbench.seeds import derive_seed
 from unlearnbench.settings import made, preset
@@ -57,7 +56,10 @@ class Distill(FineTuning):
             model,
             split,
             where,
-            terms=_lessons(model, teacher),
+            terms=[
+                Term("retain_kl", on_text(kl_divergence, model, teacher)),
+                Term("maintain_kl", on_answers(kl_divergence, model, teacher), about="maintain"),
+            ],
             adversary=made(Adversary, "none"),
             course=replace(self.course(), steps=self.repair_steps),
             place=replace(
@@ -76,19 +78,3 @@ class Distill(FineTuning):
             if old.dim() > 1:
                 fresh = spread * torch.randn(old.shape, generator=generator).to(old.device)
                 model.write({name: (1 - self.damage) * old.float() + self.damage * self.noise * fresh})
-
-
-def _lessons(model: Model, teacher: Model) -> Sequence[Term]:
-    """KL(teacher ‖ model) on plain text, and where facts to keep are answered."""
-
-    def read(batch: Batch) -> torch.Tensor:
-        with torch.no_grad():
-            said = text_logits(teacher, batch.retain)[0]
-        return kl_divergence(said, text_logits(model, batch.retain)[0])
-
-    def answered(batch: Batch) -> torch.Tensor:
-        with torch.no_grad():
-            said = answer_logits(teacher, truths(batch.maintain))[0]
-        return kl_divergence(said, answer_logits(model, truths(batch.maintain))[0])
-
-    return [Term("retain_kl", read), Term("maintain_kl", answered, about="maintain")]

@@ -15,7 +15,7 @@ from unlearnbench.editing.associative import Associative, refuse_norm_behind
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.memory import Memory
 from unlearnbench.editing.method import History
-from unlearnbench.editing.moments import second_moment
+from unlearnbench.editing.moments import second_moments
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.values import Wordings, value_changes, wordings_of
 from unlearnbench.facts import TrainingSplit
@@ -58,7 +58,7 @@ class Memit(Associative):
         last = f"{model.family.blocks}.{memories[-1].block}"
         wordings, history = wordings_of(model, split.forget, place, self.prefixes), History()
         with kept_below(model, memories[0].block):
-            moments = [second_moment(model, memory, place.retain.train) for memory in memories]
+            moments = second_moments(model, memories, place.retain.train)
             goals = list[torch.Tensor]()
             for start in range(0, len(wordings), TOGETHER):
                 batch = wordings[start : start + TOGETHER]

@@ -14,7 +14,7 @@ from unlearnbench.editing.associative import Associative
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.memory import Memory
 from unlearnbench.editing.method import History
-from unlearnbench.editing.moments import second_moment
+from unlearnbench.editing.moments import second_moments
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.values import value_changes, wordings_of
 from unlearnbench.facts import TrainingSplit
@@ -39,7 +39,7 @@ class Rome(Associative):
         """One row of history for each fact: `target` (−ln p of it with its value in place), `length` of the change."""
         memory, history = Memory(model, where.components[0]), History()
         with kept_below(model, memory.block):
-            moment = second_moment(model, memory, place.retain.train)
+            (moment,) = second_moments(model, [memory], place.retain.train)
             for number, wordings in enumerate(wordings_of(model, split.forget, place, self.prefixes)):
                 key = memory.keys(wordings.prompts).mean(0)
                 change, (row,) = value_changes(model, memory.path, [wordings], self)

@@ -162,7 +162,8 @@ def test_moments_are_kept_on_disk_for_the_same_weights_and_texts_only(
     model, texts = random_models("llama"), place.retain.train
 
     def found(model: Model, texts: Sequence[list[int]]) -> torch.Tensor:
-        return moments.second_moment(model, Memory(model, "mlp.1"), texts)
+        (moment,) = moments.second_moments(model, [Memory(model, "mlp.1")], texts)
+        return moment
 
     first = found(model, texts)
     assert torch.equal(found(random_models("llama"), texts), first)

@@ -60,7 +60,7 @@ def hashes(source: ModelSource, method: str = METHOD) -> tuple[str, dict[str, st
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        pytest.param("methods/objectives/log1mp.py", "fact.answer) for", "fact.subject) for", id="objective"),
+        pytest.param("methods/objectives/log1mp.py", "truths(facts)", "truths(facts[:1])", id="objective"),
         pytest.param("methods/localizers/random_mlps.py", '"mlp."', '"attention."', id="localizer"),
         pytest.param("methods/adversaries/none.py", "nullcontext()", "nullcontext(None)", id="adversary"),
         pytest.param("methods/random_mlps.py", '"random_mlps")\n    ""', '"all_mlps")\n    ""', id="preset"),

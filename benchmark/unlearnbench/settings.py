@@ -59,6 +59,11 @@ def names_of(entry: Any) -> list[str]:
     return [one.name for one in fields(entry)]
 
 
+def settable(entry: Any) -> list[str]:
+    """What may be set without naming a part: an entry's own settings, and those of its parts."""
+    return [name for one in (entry, *parts_of(entry).values()) for name in names_of(one)]
+
+
 def values_of(entry: Any) -> dict[str, Any]:
     """What an entry's own settings are, parts among them."""
     return {name: getattr(entry, name) for name in names_of(entry)}
@@ -133,8 +138,7 @@ def _set_in_part(entry: Configured, key: str, value: Any, what: str) -> Configur
         words = " or ".join(f"{owner}={parts[owner].name}[{key}={value}]" for owner in owners)
         raise UsageError(f"{key!r} is a setting of several parts of {what}", f"say which: {words}")
     if not owners:
-        known = [*names_of(entry), *(name for part in parts.values() for name in names_of(part))]
-        raise UnknownName(f"setting of {what}", key, known)
+        raise UnknownName(f"setting of {what}", key, settable(entry))
     part = parts[owners[0]]
     part = changed(part, key, value, f"{part.catalogue.kind} {part.name}")
     return cast(Configured, replace(cast(Any, entry), **{owners[0]: part}))

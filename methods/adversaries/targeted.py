@@ -14,7 +14,7 @@ from pydantic import Field
 from unlearnbench.editing.adversary import Defence
 from unlearnbench.editing.latent import Latent, Perturbations
 from unlearnbench.editing.losses import unlikely_loss
-from unlearnbench.editing.objective import About
+from unlearnbench.editing.objective import About, truths
 from unlearnbench.lazy import torch
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import answer_loss
@@ -36,9 +36,8 @@ class Targeted(Latent):
     def loss(self, model: Model, defence: Defence, perturbations: Perturbations) -> torch.Tensor:
         """Cross-entropy of the true answers, and `away` times what makes those of other facts unlikely."""
         with perturbations["forget"].added():
-            loss = answer_loss(model, [(fact.prompt, fact.answer) for fact in defence.batch.forget])
+            loss = answer_loss(model, truths(defence.batch.forget))
         if self.away:
             with perturbations["maintain"].added():
-                kept = [(fact.prompt, fact.answer) for fact in defence.batch.maintain]
-                loss = loss + self.away * unlikely_loss(model, kept)
+                loss = loss + self.away * unlikely_loss(model, truths(defence.batch.maintain))
         return loss

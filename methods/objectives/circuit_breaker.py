@@ -11,13 +11,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from unlearnbench.editing.losses import relative_distance
-from unlearnbench.editing.objective import Batch, Need, Objective, Term, forget_term, whole_texts
+from unlearnbench.editing.keeping import moved, states, states_terms
+from unlearnbench.editing.objective import Need, Objective, Term, forget_term, whole_texts
 from unlearnbench.editing.place import EditingPlace, reference_of
 from unlearnbench.facts import Fact, TrainingSplit
 from unlearnbench.lazy import torch
 from unlearnbench.model.model import Model
-from unlearnbench.model.residuals import depths, residuals
+from unlearnbench.model.residuals import depths
 from unlearnbench.registry import register
 from unlearnbench.seeds import derive_seed
 
@@ -48,27 +48,14 @@ class CircuitBreaker(Objective):
         generator = torch.Generator().manual_seed(derive_seed(place.seed, "direction"))
         kick = torch.nn.functional.normalize(torch.randn(model.width, generator=generator), dim=0)
 
-        def both(texts: Sequence[list[int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-            with torch.no_grad():
-                before = residuals(reference, texts, blocks)
-            now = residuals(model, texts, blocks)
-            return [(before[block], now[block]) for block in blocks]
-
         def rerouted(facts: Sequence[Fact]) -> torch.Tensor:
             cosine = torch.nn.functional.cosine_similarity
-            pairs = both(whole_texts(model, facts))
+            pairs = states(model, reference, whole_texts(model, facts), blocks)
             aside = [before + KICK * before.norm(dim=-1, keepdim=True) * kick.to(before) for before, _ in pairs]
             found = [cosine(now, there, dim=-1).relu().mean() for (_, now), there in zip(pairs, aside, strict=True)]
             return torch.stack(found).mean()
 
         def kept(texts: Sequence[list[int]]) -> torch.Tensor:
-            return torch.stack([relative_distance(before, now) for before, now in both(texts)]).mean()
+            return moved(model, reference, texts, blocks)
 
-        def maintained(batch: Batch) -> torch.Tensor:
-            return kept(whole_texts(model, batch.maintain))
-
-        return [
-            forget_term(rerouted),
-            Term("maintain_states", maintained, self.keep, about="maintain"),
-            Term("retain_states", lambda batch: kept(batch.retain), self.keep),
-        ]
+        return [forget_term(rerouted), *states_terms(model, kept, self.keep)]

@@ -12,14 +12,15 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from unlearnbench.editing.keeping import on_answers, on_text
 from unlearnbench.editing.losses import jensen_shannon, jensen_shannon_to
-from unlearnbench.editing.objective import Batch, Need, Objective, Term, forget_term, truths
+from unlearnbench.editing.objective import Need, Objective, Term, forget_term
 from unlearnbench.editing.place import EditingPlace, reference_of
 from unlearnbench.editing.refusals import refusals_of
 from unlearnbench.facts import Fact, TrainingSplit
 from unlearnbench.lazy import torch
 from unlearnbench.model.model import Model
-from unlearnbench.model.reading import answer_logits, text_logits
+from unlearnbench.model.reading import answer_logits
 from unlearnbench.registry import register
 
 
@@ -40,19 +41,8 @@ class JensUn(Objective):
         def refused(facts: Sequence[Fact]) -> torch.Tensor:
             return jensen_shannon_to(*answer_logits(model, [(fact.prompt, said[fact.id]) for fact in facts]))
 
-        def maintained(batch: Batch) -> torch.Tensor:
-            pairs = truths(batch.maintain)
-            with torch.no_grad():
-                before = answer_logits(reference, pairs)[0]
-            return jensen_shannon(before, answer_logits(model, pairs)[0])
-
-        def read(batch: Batch) -> torch.Tensor:
-            with torch.no_grad():
-                before = text_logits(reference, batch.retain)[0]
-            return jensen_shannon(before, text_logits(model, batch.retain)[0])
-
         return [
             forget_term(refused),
-            Term("maintain_jsd", maintained, self.keep, about="maintain"),
-            Term("retain_jsd", read, self.keep),
+            Term("maintain_jsd", on_answers(jensen_shannon, model, reference), self.keep, about="maintain"),
+            Term("retain_jsd", on_text(jensen_shannon, model, reference), self.keep),
         ]

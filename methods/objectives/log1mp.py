@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from unlearnbench.editing.losses import FLOOR, unlikely_loss
-from unlearnbench.editing.objective import Objective, Term, forget_term
+from unlearnbench.editing.objective import Objective, Term, forget_term, truths
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.facts import Fact, TrainingSplit
 from unlearnbench.lazy import torch
@@ -34,6 +34,6 @@ class Log1mp(Objective):
         """One term: the mean over all tokens, those left alone counting as zero."""
 
         def loss(facts: Sequence[Fact]) -> torch.Tensor:
-            return unlikely_loss(model, [(fact.prompt, fact.answer) for fact in facts], self.floor)
+            return unlikely_loss(model, truths(facts), self.floor)
 
         return [forget_term(loss)]

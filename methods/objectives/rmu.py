@@ -13,7 +13,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from unlearnbench.editing.objective import Batch, Need, Objective, Term, forget_term, whole_texts
+from unlearnbench.editing.keeping import states, states_terms
+from unlearnbench.editing.objective import Need, Objective, Term, forget_term, whole_texts
 from unlearnbench.editing.place import EditingPlace, reference_of
 from unlearnbench.facts import Fact, TrainingSplit
 from unlearnbench.lazy import torch
@@ -47,29 +48,18 @@ class Rmu(Objective):
         (block, *_), reference = depths(model, self.layer, "22%", place.trained), reference_of(place)
         generator = torch.Generator().manual_seed(derive_seed(place.seed, "direction"))
 
-        def states(of: Model, texts: Sequence[list[int]]) -> torch.Tensor:
-            return residuals(of, texts, [block])[block]
-
         with torch.no_grad():
-            norm = states(model, whole_texts(model, split.forget)).norm(dim=-1).median()
+            norm = residuals(model, whole_texts(model, split.forget), [block])[block].norm(dim=-1).median()
         target = torch.rand(model.width, generator=generator).to(norm.device)
         target = self.scale * target / target.norm()
 
         def steered(facts: Sequence[Fact]) -> torch.Tensor:
-            away: torch.Tensor = states(model, whole_texts(model, facts)) / norm - target
+            away: torch.Tensor = residuals(model, whole_texts(model, facts), [block])[block] / norm - target
             return away.square().sum(-1).mean()
 
         def kept(texts: Sequence[list[int]]) -> torch.Tensor:
-            with torch.no_grad():
-                before = states(reference, texts)
-            away: torch.Tensor = (states(model, texts) - before) / norm
+            ((before, now),) = states(model, reference, texts, [block])
+            away: torch.Tensor = (now - before) / norm
             return away.square().sum(-1).mean()
 
-        def maintained(batch: Batch) -> torch.Tensor:
-            return kept(whole_texts(model, batch.maintain))
-
-        return [
-            forget_term(steered),
-            Term("maintain_states", maintained, self.alpha, about="maintain"),
-            Term("retain_states", lambda batch: kept(batch.retain), self.alpha),
-        ]
+        return [forget_term(steered), *states_terms(model, kept, self.alpha)]

@@ -20,8 +20,9 @@ from unlearnbench.running.tuned_file import read_tuned
 
 SUITE_OPTIONS = ("model", "model_args", "facts", "methods", "tasks", "seeds", "batch_size", "retain_text")
 """What a suite says itself …"""
-KEPT_OPTIONS = ("keep_edits", "save_model", "output_path")
-OWN_OPTIONS = ("method_args", "tuned", "localization", "facts_file", "device", "threads", *KEPT_OPTIONS)
+OWN_OPTIONS = tuple(
+    "method_args tuned localization facts_file device threads keep_edits save_model output_path".split()
+)
 """… and what is said beside it, or not at all."""
 
 

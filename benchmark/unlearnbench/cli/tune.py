@@ -55,7 +55,7 @@ def _tune(chosen: argparse.Namespace, facts: "FactSet", located: "Located") -> i
     from unlearnbench.running.localizing import Search
     from unlearnbench.running.threads import using_threads
     from unlearnbench.running.tuned_file import front, read_tuned
-    from unlearnbench.running.tuning import left, tune
+    from unlearnbench.running.tuning import left, planned, tune
 
     before = read_tuned(chosen.output) if chosen.output.exists() else None
     if before is not None:
@@ -64,10 +64,11 @@ def _tune(chosen: argparse.Namespace, facts: "FactSet", located: "Located") -> i
             if (there := getattr(before, key)) != value:
                 raise UsageError(f"{chosen.output} is of {key} {there}, and this is {value}", "name another --output")
     search = Search(located, facts, chosen.seed, device=chosen.device, threads=chosen.threads)
-    todo = left(search, chosen.methods, before)
+    plans = planned(search, chosen.methods)
+    todo = left(plans, before)
     print(f"{todo} trials to do", file=sys.stderr)
     with using_threads(), Progress(todo) as progress:
-        found = tune(search, chosen.methods, chosen.output, before, progress)
+        found = tune(search, plans, chosen.output, before, progress)
     from tabulate import tabulate
 
     rows = []

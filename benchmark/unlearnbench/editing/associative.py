@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
-from unlearnbench.editing.memory import Memory
+from unlearnbench.editing.memory import projection_of
 from unlearnbench.editing.method import Method
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.values import ValueSettings
@@ -47,7 +47,9 @@ class Associative(ValueSettings, Method):
         self.refuse(model)
         found = self.localizer.localize(model, split, place)
         chosen = self.components(found)
-        return Localization(frozenset(Memory(model, one).weight for one in chosen), tuple(chosen), found.scores)
+        return Localization(
+            frozenset(f"{projection_of(model, one)}.weight" for one in chosen), tuple(chosen), found.scores
+        )
 
     def refuse(self, model: Model) -> None:
         """Raise `UsageError` for a model that it cannot edit."""

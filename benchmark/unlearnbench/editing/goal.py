@@ -33,6 +33,11 @@ ROUNDING = 1e-9
 """So that exactly one in twenty may be lost."""
 
 
+def keeps(now: float, before: float, most_lost: float = LOST) -> bool:
+    """Whether no more than this share of maintain-dev was lost."""
+    return now >= before - most_lost - ROUNDING
+
+
 @dataclass
 class Goal:
     """Looks at the model while it is trained. Made before the first step, since it remembers what was known then."""
@@ -76,7 +81,7 @@ class Goal:
             return False
         row |= (seen := self.look())
         if self.most_lost is not None:
-            if seen["kept"] < self.before - self.most_lost - ROUNDING:
+            if not keeps(seen["kept"], self.before, self.most_lost):
                 self.model.write(self._good)
                 row["back_to"] = self._step
                 return True
@@ -85,9 +90,7 @@ class Goal:
 
     def met(self, seen: dict[str, float]) -> bool:
         """Whether that is far enough."""
-        return self.until is not None and (
-            seen["reached"] >= self.until and seen["kept"] >= self.before - LOST - ROUNDING
-        )
+        return self.until is not None and seen["reached"] >= self.until and keeps(seen["kept"], self.before)
 
     def _remember(self, step: int) -> None:
         if self.most_lost is not None:

@@ -102,12 +102,9 @@ class Latent(Adversary):
                 one.project()
         if not math.isfinite(least):
             raise Diverged(f"the adversary's loss is {start}", [])
-        with torch.no_grad():
-            for delta, kept in zip(deltas, best, strict=True):
-                delta.copy_(kept)
-                delta.grad = None
-        for delta in deltas:
-            delta.requires_grad_(False)
+        for delta, kept in zip(deltas, best, strict=True):
+            delta.grad = None
+            delta.requires_grad_(False).copy_(kept)
         return start, least
 
 

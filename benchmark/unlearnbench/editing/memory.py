@@ -15,25 +15,29 @@ if TYPE_CHECKING:
 
 
 class Memory:
-    """W [values, keys] of one MLP. Changes add up in float64, and are rounded once into the weight, each time anew."""
+    """W [values, keys] of one MLP. Changes add up in float64, and are rounded into the weight each time anew."""
 
     def __init__(self, model: Model, component: str) -> None:
         """Raises `UsageError` where the MLP has no such projection, or the family's row does not say its name."""
         self._model = model
         self.block = int(component.rpartition(".")[2])
-        self.path = f"{model.components[component].path}.{_down(model, component)}"
+        self.path = projection_of(model, component)
         self._module = model.network.get_submodule(self.path)
         self.weight = f"{self.path}.weight"
         parameter = model.parameters[self.weight]
         # GPT-2's Conv1D keeps its weight the other way round.
         self._transposed = not isinstance(self._module, torch.nn.Linear)
-        self._start = parameter.detach().double().clone()
-        self._added = torch.zeros_like(self._start)
+        self._value = parameter.detach().to(torch.float64, copy=True)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weight is."""
+        return self._model.parameters[self.weight].device
 
     def add(self, change: torch.Tensor) -> None:
         """W becomes W + change [values, keys]."""
-        self._added += change.T if self._transposed else change
-        self._model.write({self.weight: self._start + self._added})
+        self._value += change.T if self._transposed else change
+        self._model.write({self.weight: self._value})
 
     def keys(self, positions: Sequence[Position], batch_size: int = 64) -> torch.Tensor:
         """What it reads [positions, keys] at one position of each sequence; float64, no gradients."""
@@ -72,8 +76,10 @@ class Memory:
             handle.remove()
 
 
-def _down(model: Model, component: str) -> str:
-    inside = {name for name, _ in model.network.get_submodule(model.components[component].path).named_modules()}
+def projection_of(model: Model, component: str) -> str:
+    """The path of an MLP's projection. Raises `UsageError` as `Memory` does."""
+    path = model.components[component].path
+    inside = {name for name, _ in model.network.get_submodule(path).named_modules()}
     name, family = model.family.down, model.family
     if not name or name not in inside:
         has = ", ".join(sorted(filter(None, inside))) or "nothing"
@@ -83,4 +89,4 @@ def _down(model: Model, component: str) -> str:
             "ROME and MEMIT change the one projection with which an MLP writes: add a row to"
             " unlearnbench/model/families.py whose `down` is its name; where experts share it, there is none",
         )
-    return name
+    return f"{path}.{name}"

@@ -16,8 +16,7 @@ from unlearnbench.editing.memory import Memory
 from unlearnbench.hashing import content_hash, text_hash
 from unlearnbench.lazy import torch
 from unlearnbench.model import reading
-from unlearnbench.model.digest import tensor_digests, weights_digest
-from unlearnbench.model.model import tensor_bytes
+from unlearnbench.model.digest import weights_digest
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -30,18 +29,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get(VARIABLE) or Path.home() / ".cache" / "unlearnbench")
 
 
-def second_moment(model: Model, memory: Memory, texts: Sequence[list[int]]) -> torch.Tensor:
-    """`memory.second_moment(texts)`, made regular; from disk where it was computed before for the same model and texts.
+def second_moments(model: Model, memories: Sequence[Memory], texts: Sequence[list[int]]) -> list[torch.Tensor]:
+    """`memory.second_moment(texts)` of each, made regular; from disk where that is there of the same model and texts.
 
     A folder that cannot be written, or a file that cannot be read, costs time and nothing else.
     """
-    from safetensors.torch import load_file, save_file
-
-    digests = tensor_digests(tensor_bytes(name, p.detach()) for name, p in model.parameters.items())
     config = model.network.config
     key = {
-        "weights": weights_digest(digests),
-        "memory": memory.path,
+        "weights": weights_digest(model.tensor_digests()),
         "texts": content_hash([list(t) for t in texts]),
         # Other code, another kernel or another kind of device may round, or count, otherwise.
         "code": [text_hash(inspect.getsource(module)) for module in (memory_module, reading)],
@@ -49,10 +44,16 @@ def second_moment(model: Model, memory: Memory, texts: Sequence[list[int]]) -> t
         "attention": str(getattr(config, "_attn_implementation", "")),
         "device": model.device.type,
     }
-    path = cache_folder() / "second_moments" / f"{content_hash(key).removeprefix('sha256:')}.safetensors"
+    return [_second_moment(memory, texts, content_hash({**key, "memory": memory.path})) for memory in memories]
+
+
+def _second_moment(memory: Memory, texts: Sequence[list[int]], key: str) -> torch.Tensor:
+    from safetensors.torch import load_file, save_file
+
+    path = cache_folder() / "second_moments" / f"{key.removeprefix('sha256:')}.safetensors"
     with suppress(OSError, SafetensorError, KeyError):
         kept: torch.Tensor = load_file(path)["moment"]
-        return kept.to(model.parameters[memory.weight].device)
+        return kept.to(memory.device)
     found = regular(memory.second_moment(texts))
     with suppress(OSError, SafetensorError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.masters import Masters
+from unlearnbench.editing.objective import truths
 from unlearnbench.editing.place import EditingPlace, silent
 from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.facts import Fact, TrainingSplit
@@ -33,7 +34,7 @@ class Relearning:
 
     def teach(self, model: Model, facts: Sequence[Fact], place: EditingPlace) -> None:
         """Changes the model's weights. Raises `Diverged` at the first loss that is not finite."""
-        pairs = [(fact.prompt, fact.answer) for fact in facts]
+        pairs = truths(facts)
         with model.trainable(model.parameters) as parameters:
             masters = Masters(parameters)
             optimizer = torch.optim.AdamW(masters.parameters, lr=self.learning_rate, weight_decay=0.0)

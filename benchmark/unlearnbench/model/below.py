@@ -7,8 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from unlearnbench.lazy import torch
-from unlearnbench.model.reading import padded
-from unlearnbench.model.residuals import Reached
+from unlearnbench.model.reading import Reached, padded
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model, Shortcut
@@ -31,11 +30,6 @@ class Below:
         ]
         self._rest: tuple[Any, ...] | None = None
         """What the last of them puts out beside the residual stream; None where it puts out nothing else."""
-
-    @property
-    def share(self) -> float:
-        """How much of the model is computed all the same."""
-        return 1 - self.blocks / self._model.blocks
 
     def watched(self) -> bool:
         """Whether there is a hook on one of their modules; on the last block as a whole it works all the same."""
@@ -105,10 +99,7 @@ def first_block(model: Model, tensors: Collection[str]) -> int:
     """The first block that says something else when these tensors change: 0 where one of them is outside all blocks."""
     if not model.has_components or not tensors:
         return 0
-    prefix = f"{model.family.blocks}."
-    if not all(name.startswith(prefix) for name in tensors):
-        return 0
-    return min(int(name.removeprefix(prefix).split(".")[0]) for name in tensors)
+    return min(model.block_of(name) or 0 for name in tensors)
 
 
 @contextmanager

@@ -42,10 +42,6 @@ class Shortcut(Protocol):
     blocks: int
     """How many of them."""
 
-    @property
-    def share(self) -> float:
-        """How much of the model is computed all the same."""
-
     def watched(self) -> bool:
         """Whether somebody listens to, or changes, what these blocks say before their end: then they have to run."""
 
@@ -134,6 +130,11 @@ class Model:
     def blocks(self) -> int:
         """The number of transformer blocks."""
         return len(self.network.get_submodule(self.family.blocks))  # type: ignore[arg-type]
+
+    def block_of(self, parameter: str) -> int | None:
+        """The block that a parameter is in; None where it is in none. Raises `UsageError` where no family fits."""
+        inside = parameter.removeprefix(f"{self.family.blocks}.")
+        return None if inside == parameter else int(inside.partition(".")[0])
 
     @cached_property
     def block_size(self) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UsageError
@@ -97,19 +97,52 @@ def logits_at(model: Model, sequences: list[list[int]], rows: list[int], columns
     return logits[0].float()
 
 
+class Reached(Exception):
+    """The forward pass has come as far as it is wanted."""
+
+
 def run(model: Model, sequences: Sequence[list[int]]) -> torch.Tensor:
-    """The network's logits [sequences, longest, vocabulary], or what a hook makes of them: every forward pass is here.
+    """The network's logits [sequences, longest, vocabulary], or what a hook makes of them.
 
     Blocks whose output is known (`below.kept_below`) are not run. The tokens are counted.
     """
-    ids, below = padded(model, sequences), model.shortcut()
-    with below.skipped(sequences) if below else nullcontext():
+    with _skipping(model, sequences) as (ids, first):
         logits: torch.Tensor = model.network(input_ids=ids, use_cache=False).logits
-    tokens = round(ids.numel() * (below.share if below else 1))
-    model.tokens_forward += tokens
-    if logits.requires_grad:
-        model.tokens_backward += tokens
+    _count(model, ids, 1 - first / model.blocks if first else 1, logits)
     return logits
+
+
+def run_through(model: Model, sequences: Sequence[list[int]], block: int) -> None:
+    """The same up to this block, for whoever listens to it: what is above is not run."""
+    last = list[torch.Tensor]()
+
+    def stop(output: torch.Tensor) -> torch.Tensor:
+        last.append(output)
+        raise Reached
+
+    with (
+        intervened(model, {f"{model.family.blocks}.{block}": stop}),
+        _skipping(model, sequences) as (ids, first),
+        suppress(Reached),
+    ):
+        model.network(input_ids=ids, use_cache=False)
+    _count(model, ids, (block + 1 - first) / model.blocks, last[0])
+
+
+@contextmanager
+def _skipping(model: Model, sequences: Sequence[list[int]]) -> Iterator[tuple[torch.Tensor, int]]:
+    """Within: the blocks that need not be run are not. Yields the padded tokens, and the first block that is run."""
+    below = model.shortcut()
+    with below.skipped(sequences) if below else nullcontext():
+        yield padded(model, sequences), below.blocks if below else 0
+
+
+def _count(model: Model, ids: torch.Tensor, share: float, found: torch.Tensor) -> None:
+    """Count the tokens of a pass through a share of the model."""
+    tokens = round(ids.numel() * share)
+    model.tokens_forward += tokens
+    if found.requires_grad:
+        model.tokens_backward += tokens
 
 
 def _in_float32(head: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor | None:

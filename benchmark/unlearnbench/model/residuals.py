@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.lazy import torch
 from unlearnbench.model.hooks import intervened, noting
-from unlearnbench.model.reading import padded
+from unlearnbench.model.reading import run_through
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
-
-
-class Reached(Exception):
-    """The forward pass has come as far as it is wanted."""
 
 
 def residuals(model: Model, sequences: Sequence[list[int]], blocks: Sequence[int]) -> dict[int, torch.Tensor]:
@@ -28,22 +23,8 @@ def residuals(model: Model, sequences: Sequence[list[int]], blocks: Sequence[int
     """
     seen: dict[int, torch.Tensor] = {}
     paths = {block: f"{model.family.blocks}.{block}" for block in blocks}
-
-    def stop(output: torch.Tensor) -> torch.Tensor:
-        raise Reached
-
-    ids = padded(model, sequences)
-    with (
-        intervened(model, {path: noting(seen, block) for block, path in paths.items()}),
-        intervened(model, {paths[max(blocks)]: stop}),
-        below.skipped(sequences) if (below := model.shortcut()) else nullcontext(),
-        suppress(Reached),
-    ):
-        model.network(input_ids=ids, use_cache=False)
-    run = (max(blocks) + 1 - (below.blocks if below else 0)) / model.blocks
-    model.tokens_forward += round(ids.numel() * run)
-    if any(stream.requires_grad for stream in seen.values()):
-        model.tokens_backward += round(ids.numel() * run)
+    with intervened(model, {path: noting(seen, block) for block, path in paths.items()}):
+        run_through(model, sequences, max(blocks))
     at = [(row, c) for row, one in enumerate(sequences) for c in range(min(1, len(one) - 1), len(one))]
     rows, columns = [row for row, _ in at], [column for _, column in at]
     return {block: stream[rows, columns].float() for block, stream in seen.items()}
@@ -55,14 +36,10 @@ def depths(model: Model, words: str | None, usual: str, trained: Collection[str]
     Without words, the deepest block that is trained, and the usual ones where nothing less than all blocks is: what
     is trained behind what is looked at would learn nothing. Raises as `block_at`.
     """
-    mine = {block for block in range(model.blocks) for name in trained or () if _inside(model, block, name)}
+    mine = {block for name in trained or () if (block := model.block_of(name)) is not None}
     if words is None and 0 < len(mine) < model.blocks:
         return [max(mine)]
     return [*dict.fromkeys(block_at(model, word) for word in (words or usual).split("+"))]
-
-
-def _inside(model: Model, block: int, name: str) -> bool:
-    return name.startswith(f"{model.family.blocks}.{block}.")
 
 
 def block_at(model: Model, word: str) -> int:

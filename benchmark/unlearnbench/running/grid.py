@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from unlearnbench.editing.method import Method
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.running.words import parse_method, word_with
-from unlearnbench.settings import names_of, parts_of
+from unlearnbench.settings import parts_of, settable
 from unlearnbench.words import read_word, split_commas
 
 
@@ -33,13 +32,13 @@ def crossed(words: Sequence[str], grid: Mapping[str, Sequence[str]]) -> list[str
     settings of theirs can be crossed, too. Raises `UnknownName` for a key that no method can be set to, `UsageError`
     for one that a method sets itself.
     """
-    known = {name for word in words for name in _settable(parse_method(word))}
+    known = {name for word in words for name in settable(parse_method(word))}
     parts = {name for word in words for name in parts_of(parse_method(word))}
     used = set[str]()
     for key in sorted(grid, key=lambda key: key not in parts):
         more = list[str]()
         for word in words:
-            able = _settable(parse_method(word))
+            able = settable(parse_method(word))
             known |= set(able)
             used |= {key} & set(able)
             more += [_with(word, key, value) for value in grid[key]] if key in able else [word]
@@ -48,10 +47,6 @@ def crossed(words: Sequence[str], grid: Mapping[str, Sequence[str]]) -> list[str
         if key not in used:
             raise UnknownName("key of --grid", key, known)
     return list(dict.fromkeys(words))
-
-
-def _settable(method: Method) -> list[str]:
-    return [name for one in (method, *parts_of(method).values()) for name in names_of(one)]
 
 
 def _with(word: str, key: str, value: str) -> str:

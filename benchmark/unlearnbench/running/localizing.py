@@ -16,6 +16,7 @@ from unlearnbench.model.matrices import matrices_of
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import Located
 from unlearnbench.running.base import Base, base_of
+from unlearnbench.running.damage import read
 from unlearnbench.running.order import refuse_out_of_range, refuse_untold
 from unlearnbench.running.plan import refuse_seed
 from unlearnbench.running.runner import Runner
@@ -70,6 +71,11 @@ class Search:
     def seen(self) -> TrainingSplit:
         """What methods see of the facts that the model knows."""
         return self.base.split.for_methods()
+
+    @cached_property
+    def retain_loss(self) -> float:
+        """Of the model, on retain text that is never trained on."""
+        return read(self.model, self.place().retain).loss
 
     def place(self, progress: Callable[[int, int], None] = silent) -> EditingPlace:
         """Where a localizer works."""

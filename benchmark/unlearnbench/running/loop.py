@@ -73,8 +73,13 @@ def perform(order: Order, todo: Sequence[Cell], watcher: Watcher, *, debug: bool
     if todo:
         check_writable(order.output)
         request = order.request
-        kept = {"keep_edits": request.keep_edits, "save_models": request.save_model}
-        runner = Runner(order.located, request.device, threads=request.threads, **kept)
+        runner = Runner(
+            order.located,
+            request.device,
+            threads=request.threads,
+            keep_edits=request.keep_edits,
+            save_models=request.save_model,
+        )
         with using_threads():
             runner.prepare(todo[0].split)
             others = [cell for cell in todo if not _attempt(order, runner, cell, watcher, outcome, debug, wait=False)]

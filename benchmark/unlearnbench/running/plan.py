@@ -112,16 +112,12 @@ def _cell(
     seed: int,
 ) -> Cell:
     label, method = word_of(method), method.resolved(source)
-    spec = _edit_spec(method, facts, described, source, seed)
+    spec = edit_spec(method, facts, described, source, seed)
     return Cell(spec, method, facts, split, asks, method.skip(facts.card, source), label)
 
 
-def edit_spec(method: Method, facts: FactSet, split: Split, source: ModelSource, seed: int) -> EditSpec:
-    """What identifies an edit by a resolved method."""
-    return _edit_spec(method, facts, facts_spec(facts, split), source, seed)
-
-
-def _edit_spec(method: Method, facts: FactSet, described: FactsSpec, source: ModelSource, seed: int) -> EditSpec:
+def edit_spec(method: Method, facts: FactSet, described: FactsSpec, source: ModelSource, seed: int) -> EditSpec:
+    """What identifies an edit by a resolved method; `described` are the facts, by `facts_spec`."""
     inputs = method.inputs(facts.card, source)
     return EditSpec(method=MethodSpec(**_described(method), inputs=inputs), facts=described, model=source, seed=seed)
 

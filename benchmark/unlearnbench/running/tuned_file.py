@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from unlearnbench.editing.goal import LOST, keeps
 from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.records.store import replace_file
 from unlearnbench.running.words import parse_method
-
-MOST_LOST = 0.05
-ROUNDING = 1e-9
 
 
 class Trial(BaseModel):
@@ -64,7 +62,7 @@ class TunedFile(BaseModel):
     facts: str
     seed: int
     """Of the split that was tuned on; runs that are compared take others."""
-    most_lost: float = MOST_LOST
+    most_lost: float = LOST
     """Share of maintain-dev that a choice may lose."""
     kept_before: float
     """Share of maintain-dev that is known before any edit."""
@@ -75,10 +73,8 @@ class TunedFile(BaseModel):
     def write(self, path: Path) -> None:
         """Replaces the file atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         text = json.dumps(self.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False)
-        part.write_text(f"{text}\n", encoding="utf-8")
-        part.replace(path)
+        replace_file(path, f"{text}\n".encode())
 
     def found(self, word: str) -> TunedMethod | None:
         """What is there of a method."""
@@ -100,7 +96,7 @@ def read_tuned(path: Path) -> TunedFile:
         raise UsageError(f"{path.name} is no JSON: {error}") from None
 
 
-def best(trials: Sequence[Trial], kept_before: float, guess: float, most_lost: float = MOST_LOST) -> tuple[int, bool]:
+def best(trials: Sequence[Trial], kept_before: float, guess: float, most_lost: float = LOST) -> tuple[int, bool]:
     """Which trial is chosen, and whether it keeps to the bound. Raises `ValueError` where none is valid.
 
     Of those that lose at most `most_lost` of maintain-dev, the one that knows least of T; knowing less than a guess
@@ -114,7 +110,7 @@ def best(trials: Sequence[Trial], kept_before: float, guess: float, most_lost: f
     def known(one: Trial) -> float:
         return max(one.known or 0.0, guess)
 
-    within = [(n, one) for n, one in able if (one.kept or 0.0) >= kept_before - most_lost - ROUNDING]
+    within = [(n, one) for n, one in able if keeps(one.kept or 0.0, kept_before, most_lost)]
     if within:
         return min(within, key=lambda pair: (known(pair[1]), -(pair[1].kept or 0.0), pair[1].p_true or 0.0))[0], True
     return max(able, key=lambda pair: ((1 - known(pair[1])) * (pair[1].kept or 0.0), -pair[0]))[0], False

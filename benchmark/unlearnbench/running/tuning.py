@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,10 +16,11 @@ from unlearnbench.editing.room import NoRoom
 from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.lazy import torch
 from unlearnbench.model.scoring import known_share, score_directly
+from unlearnbench.records.spec import FactsSpec
 from unlearnbench.running.damage import collapse, read
 from unlearnbench.running.localizing import Search
 from unlearnbench.running.loop import Watcher
-from unlearnbench.running.plan import edit_spec
+from unlearnbench.running.plan import edit_spec, facts_spec
 from unlearnbench.running.tuned_file import Trial, TunedFile, TunedMethod, best
 from unlearnbench.running.words import parse_method, word_with
 from unlearnbench.settings import changed, word_of
@@ -32,7 +33,6 @@ TRIALS = 9
 class Planned:
     """A trial to be done."""
 
-    word: str
     method: Method
     """With the trial's settings, resolved for the model."""
     asked: Method
@@ -41,7 +41,13 @@ class Planned:
     edit_hash: str
 
 
-def planned(search: Search, word: str) -> list[Planned]:
+def planned(search: Search, words: Sequence[str]) -> dict[str, list[Planned]]:
+    """The trials of each method, by its word. Raises `UsageError` as it does for one of them that cannot be tuned."""
+    described = facts_spec(search.facts, search.split)
+    return {word: _planned(search, word, described) for word in dict.fromkeys(words)}
+
+
+def _planned(search: Search, word: str, described: FactsSpec) -> list[Planned]:
     """The trials of a method. Raises `UsageError` for one that nothing can be tuned of, or that cannot be run here."""
     method, source = parse_method(word), search.located.source
     axes = method.tuned_over
@@ -54,21 +60,23 @@ def planned(search: Search, word: str) -> list[Planned]:
     reason = method.skip(search.facts.card, source)
     if reason is not None:
         raise UsageError(f"method {word} cannot be tuned here: {reason}")
+    units = {key: getattr(method, key) or source.learning_rate for key in axes}
     found = []
     for values in product(*axes.values()):
-        units = {key: getattr(method, key) or source.learning_rate for key in axes}
         settings = {key: value * units[key] for key, value in zip(axes, values, strict=True)}
         trial = method
         for key, value in settings.items():
             trial = changed(trial, key, value, f"method {word}")
-        spec = edit_spec(trial.resolved(source), search.facts, search.split, source, search.seed)
-        found.append(Planned(word, trial.resolved(source), trial, settings, spec.hash))
+        resolved = trial.resolved(source)
+        spec = edit_spec(resolved, search.facts, described, source, search.seed)
+        found.append(Planned(resolved, trial, settings, spec.hash))
     return found
 
 
-def tune(search: Search, words: Sequence[str], output: Path, before: TunedFile | None, watcher: Watcher) -> TunedFile:
+def tune(
+    search: Search, plans: Mapping[str, Sequence[Planned]], output: Path, before: TunedFile | None, watcher: Watcher
+) -> TunedFile:
     """Do what trials are missing, one after another; the file is written after each of them."""
-    plans = {word: planned(search, word) for word in dict.fromkeys(words)}
     kept_before, guess = _kept(search), chance(search.seen.relearn_train, search.base.split)
     found = TunedFile(
         model=search.located.source.name,
@@ -86,11 +94,10 @@ def tune(search: Search, words: Sequence[str], output: Path, before: TunedFile |
     return found
 
 
-def left(search: Search, words: Sequence[str], before: TunedFile | None) -> int:
+def left(plans: Mapping[str, Sequence[Planned]], before: TunedFile | None) -> int:
     """How many trials are missing."""
-    plans = [(word, one.edit_hash) for word in dict.fromkeys(words) for one in planned(search, word)]
     there = {(m.method, t.edit_hash) for m in before.methods for t in m.trials} if before else set()
-    return sum(one not in there for one in plans)
+    return sum((word, one.edit_hash) not in there for word, trials in plans.items() for one in trials)
 
 
 def _trials(
@@ -110,7 +117,7 @@ def _trials(
 
 def _tried(search: Search, plan: Planned) -> Trial:
     model, seen, place = search.model, search.seen, search.place(silent)
-    before, began = read(model, place.retain), time.perf_counter()
+    began = time.perf_counter()
 
     def failed(reason: str) -> Trial:
         seconds = round(time.perf_counter() - began, 3)
@@ -133,12 +140,12 @@ def _tried(search: Search, plan: Planned) -> Trial:
         return Trial(
             settings=plan.settings,
             edit_hash=plan.edit_hash,
-            known=known_share(model, seen.relearn_train),
+            known=math.fsum(one.credit(0) for one in found) / len(found),
             p_true=math.fsum(math.exp(one.logprobs[0]) for one in found) / len(found),
             kept=_kept(search),
             retain_loss=after.loss if math.isfinite(after.loss) else None,
             seconds=seconds,
-            invalid=collapse(model, before.loss, after.loss),
+            invalid=collapse(model, search.retain_loss, after.loss),
         )
 
 

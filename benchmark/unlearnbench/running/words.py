@@ -10,7 +10,7 @@ from unlearnbench.editing.method import Method
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import FactSet
 from unlearnbench.model.source import ModelSource
-from unlearnbench.settings import changed, configured, made, names_of, parts_of
+from unlearnbench.settings import changed, configured, made, names_of, parts_of, settable
 from unlearnbench.words import read_word
 
 
@@ -20,7 +20,7 @@ def parse_methods(words: Sequence[str], shared: Mapping[str, Any]) -> list[Metho
     Raises `UnknownName` for a shared setting that none of the methods has.
     """
     found = [parse_method(word, shared) for word in words]
-    known = {name for method in found for part in (method, *parts_of(method).values()) for name in names_of(part)}
+    known = {name for method in found for name in settable(method)}
     for key in shared:
         if known and key not in known:  # methods that take no settings at all ignore shared ones
             raise UnknownName("setting in --method_args", key, known)
@@ -36,7 +36,7 @@ def parse_method(word: str, shared: Mapping[str, Any] = MappingProxyType({})) ->
     method = made(Method, word)
     nested = {key for value in given.values() if "[" in value for key in read_word(value, "part").settings}
     for key, value in shared.items():
-        if key not in given and key not in nested and _takes(method, key):
+        if key not in given and key not in nested and key in settable(method):
             lost = [one for one in given if key in parts_of(method) and one not in names_of(method)]
             for setting in lost:
                 if setting in names_of(parts_of(method)[key]):
@@ -106,7 +106,3 @@ def _tasks_of(facts: FactSet, asked: Sequence[tuple[str, Mapping[str, str]]], so
                     raise UsageError(what, "ask for one of them, and then for the other")
             found[name] = configured(entry, merged, f"task {name}").resolved(source)
     return found
-
-
-def _takes(method: Method, key: str) -> bool:
-    return any(key in names_of(one) for one in (method, *parts_of(method).values()))
