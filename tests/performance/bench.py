@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import inner_loop
 import localizing
 import scoring
 import threads
@@ -28,11 +29,12 @@ def measured() -> dict[str, Any]:
             if line[f"{way} / ours"] is not None:
                 ratios[f"{way} / ours, attribution patching, {what}"] = line[f"{way} / ours"]
     for line in training.compare():
-        for way in ("plain", "peft and Trainer"):
+        for way in ("masked", "plain", "peft and Trainer"):
             if line[f"{way} / ours"] is not None:
                 ratios[f"{way} / ours, training the upper half, {line['model']}"] = line[f"{way} / ours"]
-    for line in training.compare_attacks():
-        ratios[f"from the embeddings / ours, latent attack, {line['model']}"] = line["from the embeddings / ours"]
+    for line in inner_loop.compare():
+        for way in ("from the embeddings", "by hand"):
+            ratios[f"{way} / ours, latent adversary, {line['model']}"] = line[f"{way} / ours"]
     return {
         "ratios": {name: round(value, 2) for name, value in ratios.items()},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
