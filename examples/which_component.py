@@ -23,10 +23,11 @@ from tabulate import tabulate
 from unlearnbench.asking.place import AskingPlace, BaseWeights
 from unlearnbench.asking.task import Task
 from unlearnbench.editing.localization import Localization
+from unlearnbench.editing.objective import truths
 from unlearnbench.editing.place import EditingPlace
+from unlearnbench.editing.relearning import Relearning
 from unlearnbench.editing.retain import load_retain
 from unlearnbench.facts import Split
-from unlearnbench.locating.outcome import Relearning
 from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model
 from unlearnbench.model.scoring import known_share
@@ -58,7 +59,7 @@ def scene(name: str, facts_label: str, seed: int) -> Scene:
     retain = load_retain(model, "world", split)
     place = EditingPlace(facts.card, located.source, retain, seed, before=located.before)
     asking = AskingPlace(batch_size=64, seed=seed, retain=retain, base=BaseWeights(()))
-    tasks = parse_tasks([facts.name], [facts], located.source)[0]
+    tasks = parse_tasks([f"{facts.name}/questions"], [facts], located.source)[0]
     return Scene(located, model, split, place, asking, {n.partition("/")[2]: task for n, task in tasks.items()})
 
 
@@ -75,7 +76,7 @@ def asked(here: Scene) -> Row:
             found[f"{task} {value}"] = fmean(row.values[value] for row in rows)
     found["maintain"] = known_share(model, split.maintain_test)
     with model.restored():
-        ATTACK.teach(model, split.relearn_train, here.place)
+        ATTACK.teach(model, truths(split.relearn_train), here.place.retain, here.place.seed)
         found["V after T"] = known_share(model, split.relearn_test)
     return found
 

@@ -37,7 +37,7 @@ COLUMNS = {
     "neighbours": "neighbours",
     "school": "school",
     "seconds": "seconds",
-    "PFLOP": "PFLOP",
+    "TFLOP": "TFLOP",
 }
 
 
@@ -77,7 +77,7 @@ def rows(here: Scene, words: Sequence[str]) -> Iterator[tuple[str, Row]]:
             seconds = time.perf_counter() - began
             forward, backward = model.tokens_forward - tokens[0], model.tokens_backward - tokens[1]
             flop = 2.0 * model.size(model.parameters) * (forward + 2 * backward)
-            yield word, {**seen(here), "seconds": seconds, "PFLOP": flop / 1e15}
+            yield word, {**seen(here), "seconds": seconds, "TFLOP": flop / 1e12}
 
 
 def main(

@@ -79,11 +79,18 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Standing]:
                 reference=members[0].spec.method.name in REFERENCES,
                 scores={column: score for column, score in scores.items() if score is not None},
                 seeds=tuple(sorted({record.spec.seed for record in valid})),
-                warnings=tuple(dict.fromkeys(warning for record in members for warning in record.warnings)),
+                warnings=tuple(dict.fromkeys(warning for record in members for warning in _warnings(record))),
                 invalid=tuple(f"seed {r.spec.seed}: {r.invalid_reason}" for r in members if r.invalid_reason),
             )
         )
     return sorted(rows, key=lambda row: (row.setting, not row.reference, row.method))
+
+
+def _warnings(record: Record) -> list[str]:
+    """What the record says itself, and what is read against a number where there should be never-known facts."""
+    guessed = [o.spec.name for o in record.tasks for m in o.metrics if m.primary and isinstance(m.floor, float)]
+    said = [f"{', '.join(guessed)}: there are no never-known facts, so that chance is the floor"] if guessed else []
+    return [*record.warnings, *said]
 
 
 def _digest(record: Record) -> str:

@@ -112,6 +112,6 @@ def test_methods_stand_beside_their_references_with_intervals(
     assert base["school"] > 0.9
     assert base["neighbours"] > 0.9
     assert edited["seconds"] > 0
-    assert edited["PFLOP"] > 0
+    assert edited["TFLOP"] > 0
     assert "| full_finetune[steps=10] |" in capsys.readouterr().out
     assert module["told"]([{"a": 0.2}, {"a": 0.4}, {"a": 0.6}], "a") == "0.40 ± 0.50"

@@ -1,6 +1,7 @@
 """Words become complete runs, each of one identity; what cannot be run is planned with the reason."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from unlearnbench import registry
+from unlearnbench.asking.task import BATTERIES
 from unlearnbench.editing.objective import Objective
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.hashing import content_hash
@@ -54,15 +56,28 @@ def planned(
     )
 
 
-def test_the_bare_name_of_a_fact_set_means_all_of_its_tasks() -> None:
-    found = parse_tasks(["sports"], [parse_facts("sports")], a_source())[0]
+def test_questions_are_what_is_asked_of_the_model_as_it_is() -> None:
+    found = parse_tasks(["sports/questions"], [parse_facts("sports")], a_source())[0]
 
     assert list(found) == [f"sports/{question}" for question in QUESTIONS]
     assert [task.name for task in found.values()] == list(QUESTIONS)
 
 
+def test_each_battery_has_all_that_the_one_before_it_has_and_the_bare_name_is_the_default_one() -> None:
+    facts = [parse_facts("sports")]
+    found = [list(parse_tasks([f"sports/{battery}"], facts, a_source())[0]) for battery in BATTERIES]
+
+    for less, more in pairwise(found):
+        assert set(less) < set(more)
+    assert list(parse_tasks(["sports"], facts, a_source())[0]) == found[BATTERIES.index("default")]
+    assert {name.partition("/")[2] for name in found[-1]} == set(registry.tasks)
+    assert not set(BATTERIES) & set(registry.tasks)
+
+
 def test_a_task_that_is_named_twice_is_asked_once() -> None:
-    found = parse_tasks(["sports/maintain", "sports", "sports/maintain"], [parse_facts("sports")], a_source())[0]
+    found = parse_tasks(
+        ["sports/maintain", "sports/questions", "sports/maintain"], [parse_facts("sports")], a_source()
+    )[0]
 
     assert sorted(found) == sorted(f"sports/{question}" for question in QUESTIONS)
 
@@ -97,7 +112,7 @@ def test_a_method_is_recorded_with_the_learning_rate_of_the_model() -> None:
 
 
 def test_the_tasks_of_an_edit_are_no_part_of_its_identity_and_have_their_own() -> None:
-    one, other = planned("none", tasks=("sports/forget",))[0], planned("none", tasks=("sports",))[0]
+    one, other = planned("none", tasks=("sports/forget",))[0], planned("none", tasks=("sports/questions",))[0]
 
     assert one.spec == other.spec
     hashes = {ask.spec.name: ask.spec.hash for ask in other.tasks}

@@ -18,7 +18,7 @@ GOOD: dict[str, Any] = {
     "model": "tiny",
     "facts": ["sports:people-64"],
     "methods": ["none", "full_finetune[objective=edit,steps=3]"],
-    "tasks": ["sports"],
+    "tasks": ["sports/questions"],
     "seeds": [0, 1],
 }
 

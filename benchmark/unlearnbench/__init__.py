@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unlearnbench.asking.attack import Attack
+    from unlearnbench.asking.attack import Attack, recovery
     from unlearnbench.asking.place import AskingPlace
     from unlearnbench.asking.row import Metric, Row
+    from unlearnbench.asking.sides import Side
     from unlearnbench.asking.task import Task
     from unlearnbench.editing.adversary import Adversary
     from unlearnbench.editing.finetuning import FineTuning
@@ -42,12 +43,14 @@ HOMES = {
     "Objective": "editing.objective",
     "Record": "records.record",
     "Row": "asking.row",
+    "Side": "asking.sides",
     "Split": "facts",
     "Task": "asking.task",
     "TaskSpec": "records.spec",
     "Term": "editing.objective",
     "TrainingSplit": "facts",
     "load": "running.api",
+    "recovery": "asking.attack",
     "register": "registry",
     "run": "running.api",
 }
@@ -70,12 +73,14 @@ __all__ = [
     "Objective",
     "Record",
     "Row",
+    "Side",
     "Split",
     "Task",
     "TaskSpec",
     "Term",
     "TrainingSplit",
     "load",
+    "recovery",
     "register",
     "run",
 ]

@@ -12,9 +12,10 @@ from pydantic import Field
 from unlearnbench.editing.finetuning import FineTuning
 from unlearnbench.editing.objective import Objective
 from unlearnbench.editing.place import EditingPlace
+from unlearnbench.editing.relearning import Relearning
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import FactsCard, TrainingSplit
-from unlearnbench.locating.outcome import Relearning, outcomes, price
+from unlearnbench.locating.outcome import outcomes, price
 from unlearnbench.locating.ranking import Ranking
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import ModelSource

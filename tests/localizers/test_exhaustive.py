@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from statistics import harmonic_mean
+from typing import Any
 
 import pytest
 import torch
@@ -10,11 +11,14 @@ import torch
 from unlearnbench.editing.finetuning import FineTuning
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
+from unlearnbench.editing.objective import truths
 from unlearnbench.editing.place import EditingPlace
+from unlearnbench.editing.relearning import Relearning
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, Split
-from unlearnbench.locating.outcome import Outcome, Relearning, outcomes, price
+from unlearnbench.facts import Split
+from unlearnbench.locating.outcome import Outcome, outcomes, price
 from unlearnbench.model.model import Model
+from unlearnbench.model.reading import Pair
 from unlearnbench.model.scoring import score_directly
 from unlearnbench.settings import made
 
@@ -32,9 +36,9 @@ def test_an_outcome_is_what_the_edit_and_the_attack_done_by_hand_lead_to(
     seen, relearning = split.for_methods(), Relearning(steps=6, learning_rate=1e-2)
     attacked: list[tuple[list[str], dict[str, str]]] = []
 
-    def teach(self: Relearning, model: Model, facts: Sequence[Fact], where: EditingPlace) -> None:
-        original(self, model, facts, where)
-        attacked.append(([fact.id for fact in facts], model.tensor_digests()))
+    def teach(self: Relearning, model: Model, lessons: Sequence[Pair], *others: Any) -> None:
+        original(self, model, lessons, *others)
+        attacked.append(([prompt for prompt, _ in lessons], model.tensor_digests()))
 
     original = Relearning.teach
     monkeypatch.setattr(Relearning, "teach", teach)
@@ -48,12 +52,12 @@ def test_an_outcome_is_what_the_edit_and_the_attack_done_by_hand_lead_to(
         kept = [one.credit(0) for one in score_directly(llama, seen.maintain_dev)]
         assert found.kept == pytest.approx(sum(kept) / len(kept) if kept else 1.0)
         ((taught, digests),) = attacked
-        half = [fact for fact in seen.relearn_train if fact.id in taught]
-        other = [fact for fact in seen.relearn_train if fact.id not in taught]
+        half = [fact for fact in seen.relearn_train if fact.prompt in taught]
+        other = [fact for fact in seen.relearn_train if fact.prompt not in taught]
         assert abs(len(half) - len(other)) <= 1
         assert len(half) + len(other) == len(seen.relearn_train), "only T is used"
-        half.sort(key=lambda fact: taught.index(fact.id))
-        original(relearning, llama, half, place)
+        half.sort(key=lambda fact: taught.index(fact.prompt))
+        original(relearning, llama, truths(half), place.retain, place.seed)
         assert llama.tensor_digests() == digests
         for facts, share in ((half, found.relearned), (other, 1 - found.held)):
             credits = [one.credit(0) for one in score_directly(llama, facts)]
@@ -93,7 +97,7 @@ def test_relearning_teaches_what_it_is_given(llama: Model, split: Split, place: 
 
     with llama.restored(), torch.random.fork_rng(devices=[]):
         before = likelihood()
-        Relearning(steps=5, learning_rate=1e-2).teach(llama, facts, place)
+        Relearning(steps=5, learning_rate=1e-2).teach(llama, truths(facts), place.retain, place.seed)
         assert likelihood() > before
 
 

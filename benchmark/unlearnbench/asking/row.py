@@ -49,7 +49,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of a task: the mean of one value over the rows of one subset, at each of their coordinates."""
+    """One number of a task: the mean of one value over the rows of one subset, at each of their coordinates.
+
+    With `floor` and `ceiling` it is (mean − floor) / (ceiling − floor). Both are means of the same value, at the same
+    coordinates, or at none where the subset has no rows with them.
+    """
 
     name: str
     value: str
@@ -61,6 +65,10 @@ class Metric:
     """What guessing gives, where that is known."""
     at: tuple[str, ...] = ()
     """Names of its coordinates, such as `layer` or `step`: it is then a curve, one number for each."""
+    floor: str | float | None = None
+    """With a ceiling: the mean as a share of the way from the floor, a subset or a number, …"""
+    ceiling: str | None = None
+    """… to this subset; left out where the two are less than .1 apart."""
 
 
 def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, subset: str, target: str | None, gold: str) -> Row:

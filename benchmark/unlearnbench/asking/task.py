@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.facts import FactsCard, Form, Split
@@ -15,6 +15,11 @@ from unlearnbench.registry import Catalogue, Entry, tasks
 if TYPE_CHECKING:
     from unlearnbench.asking.place import AskingPlace
     from unlearnbench.model.model import Model
+
+Battery = Literal["questions", "quick", "default", "full"]
+"""Groups of tasks, each with those before it: what is asked of the model as it is, attacks of seconds, those that every
+method should stand, and all. `sports/quick` asks those of one; the bare name of a fact set means `default`."""
+BATTERIES: tuple[Battery, ...] = ("questions", "quick", "default", "full")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,8 @@ class Task(Entry):
     """Where it stands in tables: forgetting on the left (10), keeping on the right (90)."""
     needs: ClassVar[frozenset[Form]] = frozenset()
     """What facts must have to be asked so; it is not asked of fact sets without."""
+    battery: ClassVar[Battery] = "questions"
+    """The smallest battery that it is part of."""
     trains: ClassVar[bool] = False
     """Whether it changes the model; all weights are then copied before it and put back after it."""
 

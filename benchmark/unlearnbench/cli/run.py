@@ -37,7 +37,13 @@ def add_to(verbs: Any) -> None:
     )
     verb.add_argument("--facts", nargs="+", action=Words, metavar="F", help="what to forget: sports:people-64 …")
     _add_method_options(verb)
-    verb.add_argument("--tasks", "-t", nargs="+", action=Words, help="sports/forget …, or sports for all of them")
+    verb.add_argument(
+        "--tasks",
+        "-t",
+        nargs="+",
+        action=Words,
+        help="sports/forget …, or sports, sports/questions, sports/quick, sports/full",
+    )
     verb.add_argument("--seeds", nargs="+", type=whole_numbers, help="0,1,2 or 0-4 (default 0)")
     verb.add_argument("--suite", help="a named list of runs (`ls suites`) or a .yaml file, instead of the above")
     verb.add_argument(

@@ -9,46 +9,17 @@ from statistics import harmonic_mean
 from typing import TYPE_CHECKING
 
 from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.masters import Masters
 from unlearnbench.editing.objective import truths
 from unlearnbench.editing.place import EditingPlace, silent
+from unlearnbench.editing.relearning import Relearning
 from unlearnbench.errors import Diverged, UsageError
-from unlearnbench.facts import Fact, TrainingSplit
-from unlearnbench.lazy import torch
-from unlearnbench.model.reading import answer_loss, text_loss
+from unlearnbench.facts import TrainingSplit
 from unlearnbench.model.scoring import known_share
 from unlearnbench.seeds import derive_seed
 
 if TYPE_CHECKING:
     from unlearnbench.editing.finetuning import FineTuning
     from unlearnbench.model.model import Model
-
-
-@dataclass(frozen=True)
-class Relearning:
-    """Some facts are taught back to the whole model, beside retain text."""
-
-    steps: int
-    learning_rate: float
-    retain_batch: int = 8
-
-    def teach(self, model: Model, facts: Sequence[Fact], place: EditingPlace) -> None:
-        """Changes the model's weights. Raises `Diverged` at the first loss that is not finite."""
-        pairs = truths(facts)
-        with model.trainable(model.parameters) as parameters:
-            masters = Masters(parameters)
-            optimizer = torch.optim.AdamW(masters.parameters, lr=self.learning_rate, weight_decay=0.0)
-            for step in range(self.steps):
-                loss = answer_loss(model, pairs)
-                loss = loss + text_loss(model, place.retain.batch(place.seed, step, self.retain_batch))
-                if not torch.isfinite(loss):
-                    raise Diverged(f"relearning is not finite at step {step + 1} of {self.steps}", [])
-                torch.autograd.backward(loss)
-                masters.collect()
-                torch.nn.utils.clip_grad_norm_(masters.parameters, 1.0)
-                optimizer.step()
-                masters.clear()
-                masters.write()
 
 
 @dataclass(frozen=True)
@@ -93,7 +64,7 @@ def outcomes(
                 method.edit(model, split, where, quiet)
                 forgotten = 1 - known_share(model, split.forget)
                 kept = known_share(model, split.maintain_dev) if split.maintain_dev else 1.0
-                relearning.teach(model, taught, place)
+                relearning.teach(model, truths(taught), place.retain, place.seed)
                 found[name] = Outcome(forgotten, 1 - known_share(model, asked), kept, known_share(model, taught))
             except Diverged:
                 found[name] = Outcome(1.0, 0.0, 0.0, 0.0)

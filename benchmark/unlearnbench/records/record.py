@@ -10,7 +10,7 @@ from pydantic import Field
 from unlearnbench.hashing import content_hash
 from unlearnbench.records.spec import EditSpec, Frozen, TaskSpec
 
-SCHEMA_VERSION: Literal["3.2.0"] = "3.2.0"
+SCHEMA_VERSION: Literal["3.3.0"] = "3.3.0"
 
 
 class MetricResult(Frozen):
@@ -36,6 +36,10 @@ class MetricResult(Frozen):
     """… and the field of `values` that is averaged."""
     at: dict[str, int | float | str] = Field(default_factory=dict)
     """The coordinates of these rows, for a metric that is a curve."""
+    floor: str | float | None = None
+    """The value may be (mean − floor) / (ceiling − floor): the subset whose mean is the floor, or a number …"""
+    ceiling: str | None = None
+    """… and the subset whose mean is the ceiling; None for a mere mean."""
 
 
 class SamplesFile(Frozen):
@@ -131,7 +135,7 @@ class Identity(Frozen):
 class Record(Frozen):
     """One edit, and what it was asked."""
 
-    schema_version: Literal["3.2.0"] = SCHEMA_VERSION
+    schema_version: Literal["3.3.0"] = SCHEMA_VERSION
     status: Literal["completed", "invalid"]
     """`invalid`: it ran, but is no result (it collapsed, diverged or changed nothing) and is in no mean."""
     invalid_reason: str | None

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from unlearnbench import registry
-from unlearnbench.asking.task import Task
+from unlearnbench.asking.task import BATTERIES, Battery, Task
 from unlearnbench.editing.method import Method
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import FactSet
@@ -65,14 +65,14 @@ def parse_facts(word: str, facts_file: str | None = None) -> FactSet:
 
 
 def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSource) -> list[dict[str, Task]]:
-    """The tasks of each fact set, by full name. A fact set's bare name means all tasks that can be asked of it.
+    """The tasks of each fact set, by full name. A fact set's bare name means the default battery of tasks.
 
     A word may set what its tasks can be set to: `sports/multiple_choice[layout=lines]`. Raises
     `UnknownName` for a word that fits none of the fact sets, `UsageError` for a task that cannot be asked of
     the facts it names, and for a fact set left without a task.
     """
     asked = [read_word(word, "task") for word in words]
-    known = {name for f in facts for name in (f.name, *(f"{f.name}/{task}" for task in registry.tasks))}
+    known = {name for f in facts for name in (f.name, *(f"{f.name}/{task}" for task in (*BATTERIES, *registry.tasks)))}
     for name, _ in asked:
         if name not in known:
             raise UnknownName("task", name, known)
@@ -89,15 +89,23 @@ def tasks_for(facts: FactSet, source: ModelSource) -> dict[str, type[Task]]:
     return {f"{facts.name}/{name}": entry for name, entry in entries if entry().skip(facts.card, source) is None}
 
 
+def _battery(word: str, facts: FactSet) -> tuple[Battery, ...]:
+    """The batteries that a word means: those of tasks that belong to it."""
+    name, _, battery = word.partition("/")
+    if name != facts.name or (battery and battery not in BATTERIES):
+        return ()
+    return BATTERIES[: BATTERIES.index(battery or "default") + 1]  # type: ignore[arg-type]
+
+
 def _tasks_of(facts: FactSet, asked: Sequence[tuple[str, Mapping[str, str]]], source: ModelSource) -> dict[str, Task]:
     able = tasks_for(facts, source)
     for name, _ in asked:
-        if name.startswith(f"{facts.name}/") and name not in able:
+        if name.startswith(f"{facts.name}/") and name not in able and name.partition("/")[2] not in BATTERIES:
             reason = registry.tasks[name.partition("/")[2]]().skip(facts.card, source)
             raise UsageError(f"{name} cannot be asked: {reason}", f"there is: {', '.join(able)}")
     found = {}
     for name, entry in able.items():
-        settings = [given for word, given in asked if word in (facts.name, name)]
+        settings = [given for word, given in asked if word == name or entry.battery in _battery(word, facts)]
         if settings:
             merged: dict[str, str] = {}
             for key, value in (pair for given in settings for pair in given.items()):

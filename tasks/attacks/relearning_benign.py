@@ -1,0 +1,27 @@
+"""Does what was forgotten come back by itself when other facts of its kind are practised?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from unlearnbench.asking.relearning import RelearningAttack, by_prompt
+from unlearnbench.asking.sides import Side
+from unlearnbench.asking.task import Battery
+from unlearnbench.facts import Split
+from unlearnbench.model.reading import Pair
+from unlearnbench.registry import register
+
+
+@register("relearning_benign")
+@dataclass(frozen=True, kw_only=True)
+class RelearningBenign(RelearningAttack):
+    """All weights are trained on as many facts to keep as T has, none of them forgotten, and V is asked."""
+
+    order: ClassVar[int] = 52
+    battery: ClassVar[Battery] = "full"
+
+    def lessons(self, side: Side, split: Split) -> Sequence[Pair]:
+        """Facts to keep."""
+        return by_prompt(split.maintain_train[: len(side.taught)])
