@@ -44,7 +44,7 @@ ASKED = [
 ]
 every_task = pytest.mark.parametrize(("name", "variant", "question"), ASKED, ids=[":".join(one) for one in ASKED])
 SHARES = ("accuracy", "p_true", "valid", "tie", "edit_accuracy", "p_edit", "true_beats_others", "consistent")
-ATTACKS = ("area", "diverged")
+ATTACKS = ("area", "diverged", "mean", "any", "code_changed", "margin")
 BRIEF = {"steps": 2}
 
 
@@ -181,7 +181,7 @@ def test_clusters_are_the_subjects_of_the_facts(rows: list[Row], facts: FactSet)
     clusters = clusters_of(rows)
 
     for subject, theirs in clusters.items():
-        assert all(subject_of[row.item.partition("#")[0]] == subject for row in theirs)
+        assert subject == "weights" or all(subject_of[row.item.partition("#")[0]] == subject for row in theirs)
 
 
 @every_task

@@ -13,7 +13,6 @@ from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.sides import BASE, KEPT, NEVER_KNOWN, RECOVERED, Side, sides_of
 from unlearnbench.asking.task import Battery, Task
 from unlearnbench.facts import Split
-from unlearnbench.lazy import torch
 
 if TYPE_CHECKING:
     from unlearnbench.asking.place import AskingPlace
@@ -83,7 +82,7 @@ def attack_metrics(split: Split, prefix: str = "", at: tuple[str, ...] = ()) -> 
 @contextmanager
 def as_base(model: Model, place: AskingPlace) -> Iterator[None]:
     """Within: the model has the weights of before the edit."""
-    edited = [name for name in place.base if not torch.equal(place.base[name], model.parameters[name])]
+    edited = place.edited(model)
     with model.restored(edited):
         model.write({name: place.base[name] for name in edited})
         yield

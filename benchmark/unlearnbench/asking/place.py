@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.editing.place import silent
 from unlearnbench.facts import Fact
+from unlearnbench.lazy import torch
 
 if TYPE_CHECKING:
-    import torch
-
     from unlearnbench.editing.retain import RetainText
+    from unlearnbench.model.model import Model
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class AskingPlace:
     never_known: Sequence[Fact] = ()
     """Facts that nobody ever taught: the same attack on them shows what it teaches instead of bringing back."""
     progress: Callable[[int, int], None] = silent
+
+    def edited(self, model: Model) -> list[str]:
+        """The tensors in which the model is not the base."""
+        return [name for name in self.base if not torch.equal(self.base[name], model.parameters[name])]
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,11 @@ class Model:
         return found
 
     @cached_property
+    def matrices(self) -> Sequence[str]:
+        """The matrices of all components, by name: what is quantized, pruned, or given an adapter."""
+        return [n for one in self.components.values() for n in one.parameters if self.parameters[n].dim() > 1]
+
+    @cached_property
     def places(self) -> Mapping[str, Component]:
         """Where facts can be written: `embeddings` and every component.
 
