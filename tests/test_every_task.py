@@ -44,7 +44,7 @@ ASKED = [
 ]
 every_task = pytest.mark.parametrize(("name", "variant", "question"), ASKED, ids=[":".join(one) for one in ASKED])
 SHARES = ("accuracy", "p_true", "valid", "tie", "edit_accuracy", "p_edit", "true_beats_others", "consistent")
-ATTACKS = ("area", "diverged", "mean", "any", "code_changed", "margin")
+ATTACKS = ("area", "diverged", "mean", "any", "code_changed", "margin", "shuffled")
 BRIEF = {"steps": 2}
 
 
