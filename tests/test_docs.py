@@ -154,6 +154,23 @@ def test_the_speed_that_the_readme_tells_is_the_one_that_was_measured() -> None:
         assert (float(lens), float(exact)) == (ratios[f"TransformerLens {what}"], ratios[f"exact {what}"])
 
 
+def test_the_speed_of_training_that_the_readme_tells_is_the_one_that_was_measured() -> None:
+    ratios = json.loads((ROOT / "tests" / "performance" / "ratios.json").read_text(encoding="utf-8"))["ratios"]
+    speed = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Speed")[2]
+    columns = {
+        "training, their time": (("masked", "plain", "peft and Trainer"), "training the upper half"),
+        "latent adversary, their time": (("by hand", "from the embeddings"), "latent adversary"),
+    }
+
+    for head, (ways, what) in columns.items():
+        table = speed.partition(f"| {head}")[2].partition("\n\n")[0]
+        rows = re.findall(r"^\| (`tiny`|\d+ blocks) \| (.*) \|$", table, re.MULTILINE)
+        assert len(rows) == 2
+        for model, told in rows:
+            kept = [ratios[f"{way} / ours, {what}, {model.strip('`')}"] for way in ways]
+            assert [float(cell) for cell in told.split(" | ")] == kept
+
+
 def test_the_table_of_the_readme_has_the_rows_of_the_demo_suite() -> None:
     table = (
         (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- demo table -->")[2].partition("<!-- end")[0]

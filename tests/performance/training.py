@@ -36,7 +36,7 @@ from unlearnbench.running.threads import using_threads
 from unlearnbench.running.words import parse_facts
 
 ROUNDS = 3
-STEPS = 40
+STEPS = 20
 DEPTHS = (24,)
 IGNORED = -100
 

@@ -46,6 +46,8 @@ class VariantAttack(Attack):
     """Names of the coordinates of its variants."""
     capped: ClassVar[bool] = True
     """Whether a variant has to leave a model that is good for something: not where it only reads."""
+    holds_out: ClassVar[bool] = False
+    """Whether variants are trained: then they are trained on one half of T, and chosen on the other."""
     CAP: ClassVar[float] = 0.1
     """Share of the accuracy on facts to keep that may be lost."""
 
@@ -72,10 +74,12 @@ class VariantAttack(Attack):
         tried: list[_Tried] = []
         dev = split.maintain_dev or split.maintain_train
         known = _share(ask_directly(model, dev, KEPT, place.batch_size)) if self.capped else 1.0
-        for one in self.variants(model, side, split, place):
+        half = len(side.taught) // 2 if self.holds_out else 0
+        chooses = side.taught[half:] if half else side.taught
+        for one in self.variants(model, replace(side, taught=side.taught[:half] or side.taught), split, place):
             place.progress(len(tried), len(tried) + 1)
             with one.context():
-                told = _share(one.ask(model, side.taught, side.subset, place.batch_size))
+                told = _share(one.ask(model, chooses, side.subset, place.batch_size))
                 asked = one.ask(model, side.asked, side.subset, place.batch_size)
                 kept = one.ask(model, split.maintain_test, KEPT, place.batch_size) if first else []
                 enough = (
