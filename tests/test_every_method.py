@@ -26,6 +26,17 @@ from unlearnbench.model.source import locate
 from unlearnbench.settings import made
 from unlearnbench.tasks.facts.sports import Sports
 
+
+@pytest.fixture(params=("gemma2", "gpt2", "gpt_neox"))
+def architecture(request: pytest.FixtureRequest) -> str:
+    """Those that differ most: norms behind and caps, fused and transposed projections, sublayers side by side.
+
+    Llama and Qwen are what the other tests here run on.
+    """
+    name: str = request.param
+    return name
+
+
 every_method = pytest.mark.parametrize("name", list(registry.methods))
 COURSE = {"steps": 2, "batch_size": 4, "retain_batch": 2}
 QUICK = {**COURSE, "repair_steps": 2, "value_steps": 2, "prefixes": 2}

@@ -24,11 +24,11 @@ def continued(model: Model, sequences: Sequence[list[int]], tokens: int, batch_s
     for length, rows in sorted(by_length.items()):
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
-            ids = torch.tensor([sequences[row] for row in batch], device=model.device)
+            prompts = torch.tensor([sequences[row] for row in batch], device=model.device)
             with torch.no_grad():
                 out = model.network.generate(
-                    input_ids=ids,
-                    attention_mask=torch.ones_like(ids),
+                    input_ids=prompts,
+                    attention_mask=torch.ones_like(prompts),
                     max_new_tokens=tokens,
                     do_sample=False,
                     pad_token_id=end if end is not None else 0,
