@@ -95,9 +95,9 @@ def test_of_all_vectors_those_of_the_lowest_loss_are_kept(llama: Model, monkeypa
 
     monkeypatch.setattr("unlearnbench.asking.descent.answer_loss", bowl)
 
-    found = descend(llama, [], torch.zeros(1, 2), noted, steps=4, rate=5.0)  # it goes past the bottom, and on
+    found = descend(llama, [], torch.zeros(1, 2), noted, steps=2, rate=5.0)  # it goes past the bottom, and on
 
-    assert len(seen) == 5
+    assert len(seen) == 3
     assert min(seen) < seen[0]
     assert min(seen) < seen[-1]
     assert (found - 3.0).square().sum().item() == pytest.approx(min(seen))

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from unlearnbench import registry
-from unlearnbench.asking.attack import Attack
 from unlearnbench.asking.place import AskingPlace, BaseWeights
 from unlearnbench.asking.row import Metric, Row
+from unlearnbench.asking.task import Task
 from unlearnbench.cli import main
 from unlearnbench.editing.localizer import Localizer
 from unlearnbench.editing.objective import Batch, Objective
@@ -140,10 +140,11 @@ SEEN: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recording(Attack):
+class Recording(Task):
     """Ruins the model, and remembers what it was given."""
 
     primary: ClassVar[str] = "same"
+    trains: ClassVar[bool] = True
 
     def metrics(self, split: Split) -> Sequence[Metric]:
         """One."""
@@ -164,7 +165,7 @@ class Recording(Attack):
 
 
 @pytest.mark.end_to_end
-def test_an_attack_gets_base_seed_and_never_known_facts_and_its_damage_is_undone(mine: Path) -> None:
+def test_a_task_that_trains_gets_base_seed_and_never_known_facts_and_its_damage_is_undone(mine: Path) -> None:
     SEEN.clear()
     registry.register("recording")(Recording)
     registry.register("recording_again")(replace_name("Again"))
