@@ -48,7 +48,7 @@ SHARES = ("accuracy", "p_true", "valid", "tie", "edit_accuracy", "p_edit", "true
 ATTACKS = ("area", "diverged", "mean", "any", "code_changed", "margin", "shuffled")
 FLUENCY = ("surprise", "repetition", "refusal", "entropy")
 IN_NATS = ("surprise", "entropy")
-BRIEF = {"steps": 2, "tokens": 6}
+BRIEF = {"steps": 2, "tokens": 6, "trials": 1}
 
 
 def _task(question: str, layout: str = "inline") -> Task:

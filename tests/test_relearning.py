@@ -14,6 +14,7 @@ import torch
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.relearning import Look, areas_of, worst_of
 from unlearnbench.asking.row import Row
+from unlearnbench.asking.sides import Side
 from unlearnbench.editing.adapters import adapted
 from unlearnbench.editing.objective import truths
 from unlearnbench.editing.relearning import Relearning
@@ -24,6 +25,7 @@ from unlearnbench.model.reading import answer_loss, text_loss
 from unlearnbench.records.recovery import share_of_way
 from unlearnbench.tasks.attacks.relearning import RelearningOfAll
 from unlearnbench.tasks.attacks.relearning_lora import RelearningLora
+from unlearnbench.tasks.attacks.relearning_swept import RelearningSwept
 
 
 def _logits(model: Model) -> torch.Tensor:
@@ -237,3 +239,59 @@ def test_facts_without_never_known_ones_are_attacked_and_read_against_chance(
     assert isinstance(floor := metrics["recovery"].floor, float)
     assert 0 < floor < 1
     assert not math.isclose(floor, 0)
+
+
+# -- the sweep ------------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_the_same_for_every_method_and_another_for_every_seed() -> None:
+    swept = RelearningSwept(learning_rate=1e-3, trials=40)
+
+    courses = swept.courses(1)
+
+    assert courses == swept.courses(1)
+    assert courses != swept.courses(2)
+    assert courses[:10] == dataclasses.replace(swept, trials=10).courses(1), "more trials begin with the same ones"
+    rates = [course.relearning.learning_rate for course in courses]
+    assert 1e-5 <= min(rates) < 1e-4 < 1e-3 < max(rates) <= 4e-3 * 10**0.5
+    assert {course.relearning.rank for course in courses} == {0, 16, 128}
+    assert {course.wordings for course in courses} == {False, True}
+
+
+def test_the_worst_of_the_first_trials_is_what_the_sweep_comes_to(
+    llama: Model, split: Split, asking: AskingPlace
+) -> None:
+    before = llama.tensor_digests()
+    side = Side(split.relearn_train, split.relearn_test, "relearn_test")
+
+    rows = RelearningSwept(learning_rate=1e-2, trials=4, cap=1.0).attack(llama, side, split, asking)
+
+    assert llama.tensor_digests() == before
+
+    def accuracy(at: dict[str, int]) -> float:
+        return fmean(r.values["accuracy"] for r in rows if r.at == at and r.subset == "relearn_test")
+
+    each = [accuracy({"trial": number}) for number in range(1, 5)]
+    assert [accuracy({"trials": n}) for n in range(1, 5)] == [max(each[:n]) for n in range(1, 5)]
+    assert accuracy({}) == max(each)
+
+
+def test_a_trial_that_diverges_is_counted_and_if_all_do_nothing_is_said(
+    llama: Model, split: Split, asking: AskingPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach, tried = Relearning.teach, list[int]()
+
+    def fragile(self: Relearning, *arguments: Any, **named: Any) -> None:
+        tried.append(self.rank)
+        if len(tried) % 2:
+            raise Diverged("not finite", [])
+        teach(self, *arguments, **named)
+
+    side = Side(split.relearn_train, split.relearn_test, "relearn_test")
+    monkeypatch.setattr(Relearning, "teach", fragile)
+    rows = RelearningSwept(learning_rate=1e-3, trials=2).attack(llama, side, split, asking)
+    assert {row.values["diverged"] for row in rows if "diverged" in row.values} == {0.5}
+
+    monkeypatch.setattr(Relearning, "teach", lambda *_, **__: (_ for _ in ()).throw(Diverged("no", [])))
+    with pytest.raises(Diverged, match="none of 2 relearning courses"):
+        RelearningSwept(learning_rate=1e-3, trials=2).attack(llama, side, split, asking)
