@@ -1,13 +1,17 @@
 """Rows of the board: the runs of one method on one model and one fact set, over seeds."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
+from unlearnbench.records.any_attack import Found, any_attack, key_of
 from unlearnbench.records.record import MetricResult, Record, metric_of
 from unlearnbench.records.spec import TaskSpec
 
+ANY = "any attack"
+"""The column of what some attack brings back."""
 REFERENCES = ("none", "oracle")
 """What every number is read against; always shown first."""
 
@@ -55,10 +59,16 @@ class Standing:
     """What should be known before its numbers are believed."""
 
 
-def board(found: Iterable[Record], metric: str | None = None) -> list[Standing]:
+def board(
+    found: Iterable[Record],
+    metric: str | None = None,
+    attacks: Mapping[str, Mapping[str, Found]] = MappingProxyType({}),
+) -> list[Standing]:
     """Rows of all records: by model and fact set, references first, then methods by name.
 
-    `metric` names the metric to show for every task that has it; otherwise each shows its primary one.
+    `metric` names the metric to show for every task that has it; otherwise each shows its primary one. `attacks` says
+    what each attack came to, by the record's hash and task: where there are several, a last column is
+    about facts that any of them brings back, of those attacks that all runs of a table have stood.
     """
     ordered = sorted(found, key=lambda one: one.sessions[0].created_at)
     columns = _columns(ordered)
@@ -69,8 +79,11 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Standing]:
     for (setting, key), members in groups.items():
         base = [r for (other, _), rs in groups.items() if other == setting for r in rs if _is(r, "none")]
         valid = [record for record in members if record.status == "completed"]
-        asked = dict.fromkeys(_key(one.spec) for record in valid for one in record.tasks)
+        asked = dict.fromkeys(key_of(one.spec) for record in valid for one in record.tasks)
         scores = {columns[task]: _score(task, metric, valid, base) for task in asked}
+        if metric is None:
+            stood = _stood(r for (other, _), rs in groups.items() if other == setting for r in rs)
+            scores[ANY] = _any(valid, attacks, _common(stood, attacks))
         namesakes = {k for (s, k), rs in groups.items() if s == setting and rs[-1].label == members[-1].label}
         rows.append(
             Standing(
@@ -88,9 +101,37 @@ def board(found: Iterable[Record], metric: str | None = None) -> list[Standing]:
 
 def _warnings(record: Record) -> list[str]:
     """What the record says itself, and what is read against a number where there should be never-known facts."""
-    guessed = [o.spec.name for o in record.tasks for m in o.metrics if m.primary and isinstance(m.floor, float)]
+    guessed = [o.spec.name for o in record.tasks for m in o.metrics if m.primary and isinstance(m.floor, (int, float))]
     said = [f"{', '.join(guessed)}: there are no never-known facts, so that chance is the floor"] if guessed else []
     return [*record.warnings, *said]
+
+
+def _stood(found: Iterable[Record]) -> list[Record]:
+    return [record for record in found if record.status == "completed"]
+
+
+def _common(found: Sequence[Record], attacks: Mapping[str, Mapping[str, Found]]) -> set[str]:
+    """The attacks that all of these runs that were attacked at all have stood."""
+    each = [set(mine) for one in found if (mine := attacks.get(one.identity.record_hash))]
+    return set.intersection(*each) if each else set()
+
+
+def _any(valid: Sequence[Record], attacks: Mapping[str, Mapping[str, Found]], common: set[str]) -> Score | None:
+    """The mean over seeds of what some attack brings back; None where there are not two attacks."""
+    if len(common) < 2:
+        return None
+    estimates = {}
+    for record in valid:
+        mine = attacks.get(record.identity.record_hash, {})
+        one = any_attack([mine[key] for key in sorted(common)]) if common <= set(mine) else None
+        if one is not None:
+            estimates[record.spec.seed] = one
+    if not estimates:
+        return None
+    values = [one.value for one in estimates.values()]
+    mean = math.fsum(values) / len(values)
+    errors = [one.stderr for one in estimates.values() if one.stderr is not None]
+    return Score("recovery", "oracle", mean, _larger(values, mean, errors), len(values), None)
 
 
 def _digest(record: Record) -> str:
@@ -98,17 +139,12 @@ def _digest(record: Record) -> str:
     return "-".join(dict.fromkeys(one.source_sha256[7:11] for one in record.spec.method.everything()))
 
 
-def _key(spec: TaskSpec) -> str:
-    """What two questions must share to be one column; the items are another draw for every seed."""
-    return spec.model_dump_json(exclude={"items_sha256"})
-
-
 def _columns(found: Sequence[Record]) -> dict[str, str]:
     """What each task is called: by its name, and by version and settings too where there are several of a name.
 
     Scores of two versions are not comparable and must not share a column.
     """
-    tasks = {_key(one.spec): one.spec for record in found for one in record.tasks}
+    tasks = {key_of(one.spec): one.spec for record in found for one in record.tasks}
     names = [task.name for task in tasks.values()]
 
     def called(task: TaskSpec) -> str:
@@ -156,14 +192,18 @@ def _by_seed(task: str, metric: str | None, found: Sequence[Record]) -> dict[int
     results = {}
     for record in found:
         for one in record.tasks:
-            result = metric_of(one, metric) if _key(one.spec) == task else None
+            result = metric_of(one, metric) if key_of(one.spec) == task else None
             if result is not None:
                 results[record.spec.seed] = result
     return results
 
 
 def _error(values: Sequence[float], mean: float, results: Sequence[MetricResult]) -> float | None:
-    over_items = [result.stderr for result in results if result.stderr is not None]
+    return _larger(values, mean, [result.stderr for result in results if result.stderr is not None])
+
+
+def _larger(values: Sequence[float], mean: float, over_items: Sequence[float]) -> float | None:
+    """Of the mean standard error over items, and the one over seeds."""
     errors = [math.fsum(over_items) / len(over_items)] if over_items else []
     if len(values) > 1:
         squares = math.fsum((value - mean) ** 2 for value in values)

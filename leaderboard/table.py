@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from unlearnbench.leaderboard.standings import Score, Standing
+from unlearnbench.leaderboard.standings import ANY, Score, Standing
 
 LEGEND = (
     "Each score: mean over seeds ± the larger of the errors over seeds and over items"
@@ -37,7 +37,7 @@ def legend(rows: Sequence[Standing]) -> str:
 
 
 def _table(rows: Sequence[Standing], style: str) -> str:
-    tasks = list(dict.fromkeys(task for row in rows for task in row.scores))
+    tasks = sorted(dict.fromkeys(task for row in rows for task in row.scores), key=lambda task: task == ANY)
     lines = [[row.method, *(_text(row.scores.get(task), row) for task in tasks), len(row.seeds)] for row in rows]
     text = tabulate(lines, ["method", *tasks, "seeds"], tablefmt=style, disable_numparse=True)
     model, facts, details = rows[0].setting

@@ -57,7 +57,7 @@ class Fluency(Task):
         texts = continued(model, prompts, self.tokens, place.batch_size)
         spread = _entropies(model, prompts, place.batch_size)
         with as_base(model, place):
-            strange = _surprises(model, prompts, texts, place.batch_size)
+            strange = _surprises(model, prompts, [self._ended(model, text) for text in texts], place.batch_size)
         rows = []
         for fact, text, surprise, entropy in zip(facts, texts, strange, spread, strict=True):
             said = model.tokenizer.decode(text).strip()
@@ -69,6 +69,11 @@ class Fluency(Task):
             }
             rows.append(Row(fact.id, fact.subject, subset, values))
         return rows
+
+    def _ended(self, model: Model, text: list[int]) -> list[int]:
+        """With the EOS that ended it: saying nothing is as strange as the base finds it."""
+        end = model.tokenizer.eos_token_id
+        return [*text, end] if len(text) < self.tokens and end is not None else text
 
 
 def repetition(tokens: Sequence[int], size: int = 3) -> float:

@@ -12,6 +12,7 @@ from unlearnbench.editing.refusals import REFUSALS
 from unlearnbench.facts import Split
 from unlearnbench.model.generating import continued
 from unlearnbench.model.model import Model
+from unlearnbench.model.reading import tokens_of
 from unlearnbench.tasks.fluency import Fluency, _entropies, _surprises, is_refusal, repetition
 
 IDS = [[0, 5, 9, 7], [0, 11, 3], [0, 4, 4, 4], [0, 2]]
@@ -96,3 +97,18 @@ def test_a_broken_model_is_strange_to_the_base_and_the_base_is_not(
 
     assert other > own + 0.5
     assert model.tensor_digests() == before
+
+
+def test_saying_nothing_is_as_strange_as_the_base_finds_it(
+    llama: Model, split: Split, asking: AskingPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unlearnbench.tasks.fluency.continued", lambda _m, sequences, *_: [[] for _ in sequences])
+    few = dataclasses.replace(split, maintain_test=split.maintain_test[:2])
+
+    rows = Fluency(tokens=8).rows(llama, few, asking)
+
+    end = llama.tokenizer.eos_token_id
+    assert end is not None
+    expected = _surprises(llama, [tokens_of(llama, f.prompt) for f in few.maintain_test], [[end]] * 2, 64)
+    assert [row.values["surprise"] for row in rows if row.subset == "maintain"] == pytest.approx(expected)
+    assert min(expected) > 0

@@ -198,3 +198,37 @@ def test_a_facts_card_says_what_a_split_has(split: Split) -> None:
     for form in card.forms:
         assert all(fact.has(form) for fact in split.forget)
     assert not replace(split.forget[0], edit_target=None).has("edit_target")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sulking(Task):
+    """Says nothing."""
+
+    primary: ClassVar[str] = "accuracy"
+    order: ClassVar[int] = 1
+
+    def metrics(self, split: Split) -> Sequence[Metric]:
+        """One that never comes."""
+        return [Metric("accuracy", "accuracy", "forget", "forget", "oracle")]
+
+    def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
+        """Fails."""
+        raise RuntimeError("not today")
+
+
+@pytest.mark.end_to_end
+def test_a_task_that_fails_is_no_reason_to_ask_no_other_and_is_asked_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with registry.tasks.remembered():
+        registry.register("sulking")(Sulking)
+        command = ["run", "--facts", "sports:people-16", "--methods", "none", "-o", str(tmp_path)]
+        command += ["--tasks", "sports/sulking,sports/maintain"]
+
+        assert main(command) == 1
+        (path,) = store.result_files(tmp_path)
+        assert [one.spec.name for one in store.load(path).tasks] == ["sports/maintain"]
+        assert "not today" in capsys.readouterr().err
+
+        assert main(command) == 1
+        assert "0 of 1 runs are already" in capsys.readouterr().err

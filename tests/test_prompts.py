@@ -20,7 +20,7 @@ SETS = [(name, variant) for name, entry in registry.fact_sets.items() for varian
 @pytest.mark.parametrize(("name", "variant"), SETS)
 def test_every_prompt_is_about_its_fact_and_says_no_answer_that_is_not_shown_for_all(name: str, variant: str) -> None:
     split: Split = registry.fact_sets[name](variant).split(0)
-    for side in sides_of(split, 0):
+    for side in sides_of(split):
         for prompt, template in Prompts(layout="inline")._templates(side, split).items():
             texts = {fact.id: template(fact) for fact in side.asked}
             said = [text for text in texts.values() if text is not None]
@@ -71,9 +71,7 @@ def test_the_reversed_question_ranks_answers_by_how_likely_the_subject_is_after_
     rows = _ask_reversed(llama, facts, "relearn_test", 64)
 
     for row, fact in zip(rows, facts, strict=True):
-        likely = [
-            score(llama, [Asked(templates.about(fact, c), (fact.subject,))], 1)[0].logprobs[0] for c in fact.choices
-        ]
+        likely = [score(llama, [Asked(templates.about(c), (fact.subject,))], 1)[0].logprobs[0] for c in fact.choices]
         assert row.values["p_true"] == pytest.approx(math.exp(likely[0]), rel=1e-4)
         assert row.values["accuracy"] == float(max(likely) == likely[0])
 
@@ -102,3 +100,15 @@ def test_prompts_that_facts_have_no_form_for_are_left_out(
     assert {"question", "wording_0", "multiple_choice"} <= asked(small_split)
     assert asked(bare) == asked(small_split) - {*templates.FRAMES, "wording_0", "multiple_choice"}
     assert isinstance(small_split.relearn_train[0], Fact)
+
+
+@pytest.mark.parametrize(("name", "variant"), SETS)
+def test_facts_of_t_are_shown_in_context_whatever_the_fact_set(
+    name: str, variant: str, llama: Model, asking: AskingPlace
+) -> None:
+    split: Split = registry.fact_sets[name](variant).split(0)
+    side = sides_of(split)[0]
+
+    asked = {str(one.at["prompt"]) for one in Prompts(layout="inline").variants(llama, side, split, asking)}
+
+    assert {"in_context", "few_shot", "own"} <= asked

@@ -18,7 +18,7 @@ from unlearnbench.asking.sides import Side
 from unlearnbench.editing.adapters import adapted
 from unlearnbench.editing.objective import truths
 from unlearnbench.editing.relearning import Relearning
-from unlearnbench.errors import Diverged
+from unlearnbench.errors import Diverged, UsageError
 from unlearnbench.facts import Split
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import answer_loss, text_loss
@@ -219,7 +219,7 @@ def test_an_attack_that_is_not_finite_is_tried_at_a_tenth_of_the_rate_and_says_s
     with monkeypatch.context() as patch:
         patch.setattr(Relearning, "teach", fragile)
         rows = RelearningOfAll(learning_rate=1.0, steps=2).rows(llama, split, asking)
-    assert rates == pytest.approx([1.0, 0.1, 0.01] * 2)
+    assert rates == pytest.approx([1.0, 0.1, 0.01, 0.01])
     with pytest.raises(Diverged, match="not finite at step"):
         RelearningOfAll(learning_rate=1e35, steps=3).rows(llama, split, asking)
 
@@ -295,3 +295,63 @@ def test_a_trial_that_diverges_is_counted_and_if_all_do_nothing_is_said(
     monkeypatch.setattr(Relearning, "teach", lambda *_, **__: (_ for _ in ()).throw(Diverged("no", [])))
     with pytest.raises(Diverged, match="none of 2 relearning courses"):
         RelearningSwept(learning_rate=1e-3, trials=2).attack(llama, side, split, asking)
+
+
+def test_a_projection_that_peft_cannot_adapt_is_refused_and_nothing_is_left_of_the_others(
+    llama: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from peft.tuners.lora import LoraModel
+
+    before, modules = _logits(llama), [(name, type(module)) for name, module in llama.network.named_modules()]
+    flags = {name: p.requires_grad for name, p in llama.parameters.items()}
+    put_in, seen = LoraModel._create_and_replace, list[str]()
+
+    def failing(self: LoraModel, *arguments: Any, **named: Any) -> None:
+        seen.append("one")
+        if len(seen) > 5:
+            raise ValueError("Target module is not supported")
+        put_in(self, *arguments, **named)
+
+    monkeypatch.setattr(LoraModel, "_create_and_replace", failing)
+    with pytest.raises(UsageError, match="not supported"), adapted(llama, rank=2, seed=0):
+        pass
+
+    assert [(name, type(module)) for name, module in llama.network.named_modules()] == modules
+    assert {name: p.requires_grad for name, p in llama.parameters.items()} == flags
+    assert torch.equal(_logits(llama), before)
+
+
+def test_a_matrix_of_a_block_that_gets_no_adapter_is_named(llama: Model) -> None:
+    block = llama.network.get_submodule("model.layers.1.mlp")
+    experts = torch.nn.Module()
+    experts.weight = torch.nn.Parameter(torch.zeros(2, 3))
+    block.experts = experts
+    strange = Model(llama.network, llama.tokenizer)
+    try:
+        with (
+            pytest.raises(UsageError, match=r"no adapter for model\.layers\.1\.mlp\.experts\.weight"),
+            adapted(strange, 2, 0),
+        ):
+            pass
+    finally:
+        del block.experts
+
+
+@pytest.mark.parametrize("truth", [(0.6, 0.2, 0.9), (0.3, 0.2, 0.6), (0.2, 0.2, 0.7), (0.6, 0.3, 0.6)])
+def test_the_interval_of_recovery_covers_also_where_the_base_is_uncertain(truth: tuple[float, float, float]) -> None:
+    rng = np.random.default_rng(1)
+    covered, people = 0, 16
+    for _ in range(600):
+        base = rng.random(people) < truth[2]
+        after = base & (rng.random(people) < truth[0] / truth[2])
+        never = rng.random(people) < truth[1]
+        found = share_of_way(
+            *(_clusters(n, [float(x) for x in one]) for n, one in (("v", after), ("n", never), ("v", base)))
+        )
+        if found is None:
+            covered += 1  # nothing is said
+            continue
+        assert found.interval is not None
+        covered += found.interval[0] <= (truth[0] - truth[1]) / (truth[2] - truth[1]) <= found.interval[1]
+
+    assert covered / 600 > 0.93

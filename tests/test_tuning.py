@@ -56,7 +56,7 @@ def test_invalid_trials_are_never_chosen() -> None:
 
 
 def test_the_front_is_what_nothing_beats() -> None:
-    trials = [_trial(0.9, 1.0), _trial(0.5, 0.9), _trial(0.5, 0.8), _trial(0.6, 0.9), _trial(0.1, 0.2)]
+    trials = [_trial(*one) for one in ((0.9, 1.0), (0.5, 0.9), (0.5, 0.8), (0.6, 0.9), (0.1, 0.2), (0.5, 0.9))]
 
     assert front(trials) == [0, 1, 4]
 

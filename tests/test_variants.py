@@ -20,6 +20,7 @@ from unlearnbench.facts import Split
 from unlearnbench.model.early import ending_at
 from unlearnbench.model.hooks import recorded
 from unlearnbench.model.model import Model
+from unlearnbench.model.readers import stream_of
 from unlearnbench.model.rounding import codes, rounded
 from unlearnbench.settings import made
 from unlearnbench.tasks.attacks.noise import noisy
@@ -39,6 +40,7 @@ def _norm(model: Model) -> torch.nn.Module:
     names = {
         "llama": "model.norm",
         "qwen2": "model.norm",
+        "gemma2": "model.norm",
         "gpt2": "transformer.ln_f",
         "gpt_neox": "gpt_neox.final_layer_norm",
     }
@@ -46,13 +48,13 @@ def _norm(model: Model) -> torch.nn.Module:
     return module
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "gpt_neox"])
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "gpt_neox", "gemma2"])
 @pytest.mark.parametrize("stream", ["block", "attention", "mlp"])
 def test_a_model_that_ends_early_is_the_norm_and_the_output_layer_on_what_is_read(
     stream: str, random_models: Callable[..., Model], architecture: str
 ) -> None:
     model = random_models(architecture)
-    path = f"{model.family.blocks}.1" if stream == "block" else model.components[f"{stream}.1"].path
+    path = f"{model.family.blocks}.1" if stream == "block" else stream_of(model).writers[f"{stream}.1"]
     with recorded(model, {"it": path}) as seen:
         whole = _logits(model)
 
@@ -61,6 +63,8 @@ def test_a_model_that_ends_early_is_the_norm_and_the_output_layer_on_what_is_rea
 
     with torch.no_grad():
         expected = model.network.get_output_embeddings()(_norm(model)(seen["it"]))
+        cap = getattr(model.network.config, "final_logit_softcapping", None)
+        expected = expected if cap is None else cap * torch.tanh(expected / cap)
     torch.testing.assert_close(early, expected)
     torch.testing.assert_close(_logits(model), whole, rtol=0, atol=0)
 

@@ -7,7 +7,7 @@ UnlearnBenchError          1   some runs failed, or the results contradict thems
 ├── TamperedRecord         1   a record whose hashes do not match what it says
 ├── ItemsWithheld, Escaped, BrokenEntry, Undelivered, NotReproduced
 │                          1   an entry that does not keep to its interface; the others still run
-└── Diverged               –   training left the numbers; recorded as an `invalid` run
+└── Diverged               1   training left the numbers: of an edit, an `invalid` run; of an attack, a failed task
 """
 
 import difflib

@@ -33,7 +33,7 @@ from unlearnbench.registry import register
 class LatentAttack(VariantAttack):
     """One vector is added to the stream at every token, trained on half of T; the other half chooses, V is scored."""
 
-    sites: str = "embeddings+25%+50%"
+    sites: Annotated[str, Field(pattern=r"^(embeddings|\d+%?)(\+(embeddings|\d+%?))*$")] = "embeddings+25%+50%"
     """Where, one after another: outputs of blocks, by number (from 0) or by depth, or `embeddings`."""
     epsilons: Annotated[str, Field(pattern=r"^\d*\.?\d+(\+\d*\.?\d+)*$")] = "0.3+1"
     """Its length, one after another, in units of the median norm of what it is added to."""
@@ -48,10 +48,10 @@ class LatentAttack(VariantAttack):
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
         """The model as it is; then site by site, shorter vectors first."""
         yield Variant({"site": "none", "epsilon": 0.0})
-        for word in self.sites.split("+"):
+        for word in dict.fromkeys(self.sites.split("+")):
             (path,) = sites_of(model, word)
             size = _median_norm(model, side, path)
-            for epsilon in map(float, self.epsilons.split("+")):
+            for epsilon in dict.fromkeys(map(float, self.epsilons.split("+"))):
                 radius = epsilon * size
                 found = descend(
                     model,
@@ -76,7 +76,7 @@ def _median_norm(model: Model, side: Side, path: str) -> float:
 
 @contextmanager
 def _added(model: Model, path: str, vector: torch.Tensor) -> Iterator[None]:
-    with intervened(model, {path: lambda output: output + vector.to(output.dtype)}):
+    with intervened(model, {path: lambda output: output + vector.to(output)}):
         yield
 
 

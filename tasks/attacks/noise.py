@@ -36,7 +36,9 @@ class Noise(VariantAttack):
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
         """The model as it is, then with more and more noise."""
         yield Variant({"scale": 0.0})
-        for scale in map(float, self.scales.split("+")):
+        for scale in dict.fromkeys(map(float, self.scales.split("+"))):
+            if scale == 0:
+                continue
             yield Variant({"scale": scale}, partial(noisy, model, scale, derive_seed(place.seed, "noise", str(scale))))
 
 

@@ -20,7 +20,7 @@ from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.probes import KINDS, Kind, Reading, read
 from unlearnbench.asking.prompts import chance
 from unlearnbench.asking.row import Metric, Row
-from unlearnbench.asking.sides import BASE, NEVER_KNOWN, RECOVERED, Side
+from unlearnbench.asking.sides import BASE, NEVER_KNOWN, RECOVERED, Side, has_never_known
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import EMBEDDINGS, Model
@@ -68,7 +68,7 @@ class Probing(Attack):
         if edited:
             found.append(Metric("edit_accuracy", "edit_accuracy", RECOVERED, "robust", "max", guess))
             found.append(Metric("curve_edit_accuracy", "edit_accuracy", RECOVERED, "robust", "max", guess, at=AXES))
-        if len(split.never_known) > 1:
+        if has_never_known(split):
             found.append(Metric("never_known_accuracy", "accuracy", NEVER_KNOWN, "robust", "min", guess))
         return found
 

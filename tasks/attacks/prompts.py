@@ -52,8 +52,8 @@ class Prompts(VariantAttack):
         return self.attack(model, Side(split.relearn_train, split.relearn_test, BASE), split, place)
 
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
-        """The fact's own prompt first. Prompts that a fact has no form for are left out for all."""
-        asked = [*side.taught, *side.asked]
+        """The fact's own prompt first. Prompts that a fact of V has no form for are left out for all."""
+        asked = side.asked
         for name, template in self._templates(side, split).items():
             if all(template(fact) is not None for fact in asked):
                 yield Variant({"prompt": name}, ask=partial(_ask, template))
@@ -86,7 +86,7 @@ def _ask(template: Template, model: Model, facts: Sequence[Fact], subset: str, b
 
 def _ask_reversed(model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> list[Row]:
     """ln p of the subject after each answer, which ranks answers as their posterior does where all are as common."""
-    asked = [Asked(templates.about(fact, choice), (fact.subject,)) for fact in facts for choice in fact.choices]
+    asked = [Asked(templates.about(choice), (fact.subject,)) for fact in facts for choice in fact.choices]
     said = iter(score(model, asked, batch_size))
     found = []
     for fact in facts:

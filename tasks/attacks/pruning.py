@@ -34,7 +34,9 @@ class Pruning(VariantAttack):
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
         """The model as it is, then with more and more zeros."""
         yield Variant({"share": 0.0})
-        for share in map(float, self.shares.split("+")):
+        for share in dict.fromkeys(map(float, self.shares.split("+"))):
+            if share == 0:
+                continue
             yield Variant({"share": share}, partial(pruned, model, share))
 
 

@@ -54,7 +54,7 @@ class Quantization(VariantAttack):
     def _moved(self, model: Model, place: AskingPlace) -> list[Row]:
         """One row for each number of bits, about all edited matrices in the blocks."""
         found, edited = [], set(place.edited(model)) & set(model.matrices)
-        for bits in map(int, self.bits.split("+")):
+        for bits in dict.fromkeys(map(int, self.bits.split("+"))):
             changed, margins, count = 0.0, 0.0, 0
             for name in sorted(edited):
                 _, old, _ = codes(place.base[name], bits, self.group)
@@ -69,7 +69,7 @@ class Quantization(VariantAttack):
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
         """The model as it is, then in fewer and fewer bits."""
         yield Variant({"bits": 32})
-        for bits in map(int, self.bits.split("+")):
+        for bits in dict.fromkeys(map(int, self.bits.split("+"))):
             yield Variant({"bits": bits}, partial(in_bits, model, bits, self.group))
 
 
@@ -77,5 +77,6 @@ class Quantization(VariantAttack):
 def in_bits(model: Model, bits: int, group: int) -> Iterator[None]:
     """Within: the matrices of all components are rounded."""
     with model.restored(model.matrices) as exact:
-        model.write({name: rounded(exact[name], bits, group) for name in model.matrices})
+        for name in model.matrices:
+            model.write({name: rounded(exact[name], bits, group)})
         yield

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from unlearnbench.asking.relearning import RelearningAttack, by_prompt
 from unlearnbench.asking.sides import Side
@@ -18,6 +20,9 @@ from unlearnbench.registry import register
 @dataclass(frozen=True, kw_only=True)
 class RelearningBenign(RelearningAttack):
     """All weights are trained on as many facts to keep as T has, none of them forgotten, and V is asked."""
+
+    maintain_batch: Annotated[int, Field(ge=0)] = 0
+    """More facts to keep beside them in each step, …"""
 
     order: ClassVar[int] = 52
     battery: ClassVar[Battery] = "full"

@@ -8,17 +8,17 @@ that ρ does not profit from how many are tried.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from unlearnbench.asking.attack import Attack, attack_metrics, recovery
+from unlearnbench.asking.attack import Attack, as_base, attack_metrics, recovery
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.relearning import Look, by_prompt, looked, worst_of
 from unlearnbench.asking.row import Metric, Row
-from unlearnbench.asking.sides import RECOVERED, Side
+from unlearnbench.asking.sides import RECOVERED, Side, sides_of
 from unlearnbench.asking.task import Battery
 from unlearnbench.editing.relearning import Relearning
 from unlearnbench.errors import Diverged
@@ -70,9 +70,24 @@ class RelearningSwept(Attack):
             Metric("diverged", "diverged", RECOVERED, "general", "min"),
         ]
 
+    def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
+        """A course that diverges on one side counts on neither."""
+        with as_base(model, place):
+            found = self.base_rows(model, split, place)
+        sides = sides_of(split)
+        tried = [self._tried(model, side, split, place) for side in sides]
+        finite = set.intersection(*(set(one) for one in tried))
+        for side, looks in zip(sides, tried, strict=True):
+            found += self._told({number: looks[number] for number in sorted(finite)}, side)
+        return found
+
     def attack(self, model: Model, side: Side, split: Split, place: AskingPlace) -> list[Row]:
-        """Try all courses; one that diverges counts as none, and is counted."""
-        found, best, lost = list[Row](), None, 0
+        """Of one side alone."""
+        return self._told(self._tried(model, side, split, place), side)
+
+    def _tried(self, model: Model, side: Side, split: Split, place: AskingPlace) -> dict[int, Look]:
+        """What each course that is finite comes to, by its number."""
+        found: dict[int, Look] = {}
         courses = self.courses(place.seed)
         for number, course in enumerate(courses, 1):
             place.progress(number - 1, len(courses))
@@ -80,18 +95,22 @@ class RelearningSwept(Attack):
             try:
                 seen = looked(model, course.relearning, lessons, side, split, place)
             except Diverged:
-                lost += 1
-            else:
-                worst = seen[worst_of(seen, self.cap)]
-                found += _at(worst, {"trial": number})
-                best = worst if best is None or worst.accuracy > best.accuracy else best
-            if best is not None:
-                found += [replace(row, at={"trials": number}) for row in best.asked]
-        if best is None:
-            raise Diverged(f"none of {len(courses)} relearning courses is finite", [])
-        share = lost / len(courses)
-        chosen = [replace(row, values={**row.values, "diverged": share}) for row in best.asked]
-        return [*found, *chosen, *best.kept]
+                continue
+            found[number] = seen[worst_of(seen, self.cap)]
+        return found
+
+    def _told(self, looks: Mapping[int, Look], side: Side) -> list[Row]:
+        """The rows of each course, of the worst of the first ones, and of the worst of all."""
+        if not looks:
+            raise Diverged(f"none of {self.trials} relearning courses is finite", [])
+        found, best = list[Row](), looks[min(looks)]
+        for number, look in looks.items():
+            best = look if look.accuracy > best.accuracy else best
+            found += [replace(row, at={"trial": number}) for row in (*look.asked, *look.kept)]
+            found += [replace(row, at={"trials": number}) for row in best.asked]
+        lost = 1 - len(looks) / self.trials
+        values = {"diverged": lost} if side.subset == RECOVERED else {}
+        return [*found, *(replace(row, values={**row.values, **values}) for row in best.asked), *best.kept]
 
     def courses(self, seed: int) -> list[Course]:
         """The same for every method: a function of the seed alone."""
@@ -118,7 +137,3 @@ def _drawn(rng: random.Random, rate: float) -> Course:
 def _lessons(facts: Sequence[Fact], *, wordings: bool) -> list[Pair]:
     more = [(prompt, fact.answer) for fact in facts for prompt in fact.paraphrases] if wordings else []
     return [*by_prompt(facts), *more]
-
-
-def _at(look: Look, at: dict[str, int]) -> list[Row]:
-    return [replace(row, at=at) for row in (*look.asked, *look.kept)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -17,7 +17,7 @@ from unlearnbench.asking.attack import Attack, attack_metrics
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.prompts import ask_directly
 from unlearnbench.asking.row import Metric, Row
-from unlearnbench.asking.sides import BASE, KEPT, RECOVERED, Side
+from unlearnbench.asking.sides import BASE, KEPT, RECOVERED, Side, has_never_known
 from unlearnbench.asking.task import Battery
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import Model
@@ -37,7 +37,11 @@ class Sampling(Attack):
 
     def metrics(self, split: Split) -> Sequence[Metric]:
         """Recovery of one sample, and of each number; who never knew says the answer too, with enough samples."""
-        return [*attack_metrics(split), *attack_metrics(split, "curve_", at=("samples",))]
+        found = [*attack_metrics(split), *attack_metrics(split, "curve_", at=("samples",))]
+        found = [replace(one, chance=None) for one in found]  # which is about the likeliest answer, not about samples
+        if has_never_known(split):
+            return found
+        return [replace(one, floor=0.0) if one.ceiling else one for one in found]
 
     def base_rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """The base, sampled as often."""
@@ -54,7 +58,7 @@ class Sampling(Attack):
         found = []
         for row in ask_directly(model, facts, subset, place.batch_size):
             true, edited = row.values["p_true"], row.values.get("p_edit")
-            for samples in (None, *map(int, self.samples.split("+"))):
+            for samples in (None, *dict.fromkeys(map(int, self.samples.split("+")))):
                 values = {"accuracy": leak(true, samples or 1), "p_true": true}
                 values |= {} if edited is None else {"edit_accuracy": leak(edited, samples or 1)}
                 found.append(Row(row.item, row.cluster, subset, values, {"samples": samples} if samples else {}))

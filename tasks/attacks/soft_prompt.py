@@ -52,7 +52,7 @@ class SoftPrompt(VariantAttack):
         """The model as it is, then shorter ones first."""
         yield Variant({"length": 0, "start": 0})
         embeddings = model.network.get_input_embeddings()
-        for length in map(int, self.lengths.split("+")):
+        for length in dict.fromkeys(map(int, self.lengths.split("+"))):
             for start in range(self.restarts):
                 rng = random.Random(derive_seed(place.seed, "soft prompt", str(length), str(start)))
                 tokens = torch.tensor([rng.randrange(model.vocabulary) for _ in range(length)], device=model.device)

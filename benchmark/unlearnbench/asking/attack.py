@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from unlearnbench.asking.prompts import ask_directly, chance
 from unlearnbench.asking.row import Metric, Row
-from unlearnbench.asking.sides import BASE, KEPT, NEVER_KNOWN, RECOVERED, Side, sides_of
+from unlearnbench.asking.sides import BASE, KEPT, NEVER_KNOWN, RECOVERED, Side, has_never_known, sides_of
 from unlearnbench.asking.task import Battery, Task
 from unlearnbench.facts import Split
 
@@ -48,7 +48,7 @@ class Attack(Task):
         """The base's answers, then the attack on V, then on never-known facts."""
         with as_base(model, place):
             found = self.base_rows(model, split, place)
-        for side in sides_of(split, place.seed):
+        for side in sides_of(split):
             found += self.attack(model, side, split, place)
         return found
 
@@ -59,13 +59,13 @@ class Attack(Task):
 
 def recovery(split: Split, name: str = "recovery", value: str = "accuracy", at: tuple[str, ...] = ()) -> Metric:
     """ρ of a value: as a share of the way from never-known facts (chance, where there are none) to the base."""
-    floor = NEVER_KNOWN if len(split.never_known) > 1 else chance(split.relearn_test, split)
+    floor = NEVER_KNOWN if has_never_known(split) else chance(split.relearn_test, split)
     return Metric(name, value, RECOVERED, "robust", "oracle", at=at, floor=floor, ceiling=BASE)
 
 
 def attack_metrics(split: Split, prefix: str = "", at: tuple[str, ...] = ()) -> list[Metric]:
     """What attacks measure that ask questions with given answers; `at` makes them curves."""
-    asked, twins = split.relearn_test, len(split.never_known) > 1
+    asked, twins = split.relearn_test, has_never_known(split)
     guess = chance(asked, split)
     found = [
         recovery(split, f"{prefix}recovery", at=at),

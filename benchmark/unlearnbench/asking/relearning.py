@@ -97,42 +97,53 @@ class RelearningAttack(Attack):
         rows = super().base_rows(model, split, place)
         return [replace(row, values={**row.values, "area": row.values["accuracy"]}) for row in rows]
 
-    def attack(self, model: Model, side: Side, split: Split, place: AskingPlace) -> list[Row]:
-        """Teach, looking on the way."""
-        if self.learning_rate is None:
-            raise ValueError("a task is resolved for a model before it is asked: task.resolved(source)")
-        lessons = self.lessons(side, split)
+    def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
+        """Both sides at the same rate: at the first of which neither diverges."""
         for tried in range(RETRIES + 1):
-            course = Relearning(
-                self.steps,
-                self.learning_rate / 10**tried,
-                self.batch_size,
-                self.maintain_batch,
-                self.retain_batch,
-                self.rank,
-                self.schedule,
-            )
+            slower = replace(self, learning_rate=self._rate() / 10**tried)
             try:
-                seen = looked(model, course, lessons, side, split, place)
+                found = super(RelearningAttack, slower).rows(model, split, place)
             except Diverged:
                 if tried == RETRIES:
                     raise
             else:
-                return self._rows(seen, side, float(tried > 0))
+                return [_saying(row, diverged=float(tried > 0)) for row in found]
         raise AssertionError("unreachable")
 
-    def _rows(self, seen: Mapping[int, Look], side: Side, diverged: float) -> list[Row]:
+    def attack(self, model: Model, side: Side, split: Split, place: AskingPlace) -> list[Row]:
+        """Teach, looking on the way. Raises `Diverged` where the loss is no number."""
+        course = Relearning(
+            self.steps,
+            self._rate(),
+            self.batch_size,
+            self.maintain_batch,
+            self.retain_batch,
+            self.rank,
+            self.schedule,
+        )
+        return self._rows(looked(model, course, self.lessons(side, split), side, split, place), side)
+
+    def _rate(self) -> float:
+        if self.learning_rate is None:
+            raise ValueError("a task is resolved for a model before it is asked: task.resolved(source)")
+        return self.learning_rate
+
+    def _rows(self, seen: Mapping[int, Look], side: Side) -> list[Row]:
         worst = seen[worst_of(seen, self.cap)]
         areas = areas_of(seen)
-        found = [
-            replace(row, values={**row.values, "area": areas[row.item], "diverged": diverged}) for row in worst.asked
-        ]
+        found = [replace(row, values={**row.values, "area": areas[row.item]}) for row in worst.asked]
         for step, look in seen.items():
             found += [replace(row, at={"step": step}) for row in look.asked]
         if side.subset == RECOVERED:
             found += worst.kept
             found += [replace(row, at={"step": step}) for step, look in seen.items() for row in look.kept]
         return found
+
+
+def _saying(row: Row, *, diverged: float) -> Row:
+    """The rows of V that are what the attack comes to also say whether it had to be slowed down."""
+    said = row.subset == RECOVERED and not row.at
+    return replace(row, values={**row.values, "diverged": diverged}) if said else row
 
 
 def looked(

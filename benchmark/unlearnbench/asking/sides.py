@@ -25,14 +25,20 @@ class Side:
     """What the rows about `asked` are called."""
 
 
-def sides_of(split: Split, seed: int) -> list[Side]:
+def has_never_known(split: Split) -> bool:
+    """Whether there are enough for two halves."""
+    return len(split.never_known) > 1
+
+
+def sides_of(split: Split) -> list[Side]:
     """T and V; then, where there are any, never-known facts cut alike: by answer, and no more of them.
 
-    What the same attack finds of these it did not bring back, but teach or guess.
+    What the same attack finds of these it did not bring back, but teach or guess. They are cut alike for all attacks,
+    so that it can be told which of them *some* attack finds.
     """
     found = [Side(split.relearn_train, split.relearn_test, RECOVERED)]
-    if len(split.never_known) > 1:
-        rng = random.Random(derive_seed(seed, "never-known halves"))
+    if has_never_known(split):
+        rng = random.Random(derive_seed(0, "never-known halves", *(fact.id for fact in split.never_known)))
         taught, asked = cut(split.never_known, lambda fact: (fact.relation, fact.answer), (0.5, 0.5), rng)
         found.append(Side(taught[: len(split.relearn_train)], asked[: len(split.relearn_test)], NEVER_KNOWN))
     return found

@@ -79,6 +79,6 @@ def one_of_each(facts: Sequence[Fact]) -> list[Fact]:
     return list(found.values())
 
 
-def about(fact: Fact, answer: str) -> str:
+def about(answer: str) -> str:
     """The reversed question, which asks for the subject: it is scored how likely the subject is after each answer."""
     return f"Question: Who is known for {answer}? Answer:"

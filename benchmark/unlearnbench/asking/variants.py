@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from unlearnbench.asking.attack import Attack, attack_metrics, recovery
 from unlearnbench.asking.prompts import ask_directly
 from unlearnbench.asking.row import Coordinate, Metric, Row
-from unlearnbench.asking.sides import KEPT, RECOVERED, Side
+from unlearnbench.asking.sides import KEPT, RECOVERED, Side, has_never_known
 from unlearnbench.facts import Fact, Split
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ class VariantAttack(Attack):
     def metrics(self, split: Split) -> Sequence[Metric]:
         """Of the chosen variant, of all on average, of any (which guesses once for each, as with never-known facts)."""
         single, curve = attack_metrics(split), attack_metrics(split, "curve_", at=self.axes)
+        # Without never-known facts the floor is one guess, and not one for each variant.
         several = [recovery(split, f"recovery_{value}", value) for value in ("mean", "any")]
+        several = several if has_never_known(split) else several[:1]
         return [*single, *several, *curve]
 
     def base_rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
 from unlearnbench.records import store
+from unlearnbench.records.any_attack import Found, attacks_of
 from unlearnbench.records.record import Record
 
 
@@ -29,7 +30,7 @@ def perform(chosen: argparse.Namespace) -> int:
 
     if not chosen.folder.is_dir():
         raise UsageError(f"there is no results folder {chosen.folder}", "run something first, or name the folder")
-    found, bad = _read(chosen.folder)
+    found, attacks, bad = _read(chosen.folder)
     for error in bad:
         print(f"left out: {error}", file=sys.stderr)
     if not found:
@@ -39,7 +40,7 @@ def perform(chosen: argparse.Namespace) -> int:
         known = {metric.name for one in found for task in one.tasks for metric in task.metrics if not metric.at}
         if chosen.metric not in known:
             raise UnknownName("metric", chosen.metric, known)
-    rows = board(found, chosen.metric)
+    rows = board(found, chosen.metric, attacks)
     match chosen.format:
         case "csv":
             print(export.as_csv(rows), end="")
@@ -50,13 +51,18 @@ def perform(chosen: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _read(folder: Path) -> tuple[list[Record], list[UnlearnBenchError]]:
-    """The records whose hashes match and whose metrics follow from their item logs, and what is wrong with others."""
-    found, bad = list[Record](), list[UnlearnBenchError]()
+def _read(folder: Path) -> tuple[list[Record], dict[str, dict[str, Found]], list[UnlearnBenchError]]:
+    """The records whose hashes match and whose metrics follow from their item logs, and what is wrong with others.
+
+    Beside them what each attack of each record came to.
+    """
+    found, attacks, bad = list[Record](), dict[str, dict[str, Found]](), list[UnlearnBenchError]()
     paths = store.result_files(folder)
     for path in tqdm(paths, unit="record", disable=len(paths) < 50 or not sys.stderr.isatty()):
         try:
-            found.append(store.load_recomputed(path))
+            record = store.load_recomputed(path)
+            attacks[record.identity.record_hash] = attacks_of(record, path.parent)
+            found.append(record)
         except UnlearnBenchError as error:
             bad.append(error)
-    return found, bad
+    return found, attacks, bad

@@ -128,7 +128,7 @@ def perform(chosen: argparse.Namespace) -> int:
     from unlearnbench.leaderboard.standings import board
     from unlearnbench.leaderboard.table import render
 
-    print(render(board(outcome.records)))
+    print(render(board(outcome.records, attacks=outcome.attacks)))
     for failure in outcome.failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if outcome.failures else 0

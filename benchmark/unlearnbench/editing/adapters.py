@@ -14,42 +14,70 @@ if TYPE_CHECKING:
 
 ALPHA = 2
 """α in units of the rank: an update enters the weights twice, as is usual."""
+INSTEAD = "relearning trains all weights, and needs no adapters"
 
 
 @contextmanager
 def adapted(model: Model, rank: int, seed: int) -> Iterator[dict[str, torch.nn.Parameter]]:
     """Within: every projection but the output layer has an adapter of this rank, ΔW = α/r · BA, at first zero.
 
-    Hu et al. (2021, arXiv 2106.09685). Yields the adapters' parameters, in float32. Raises `UsageError` for a model
-    without projections that peft knows.
+    Hu et al. (2021, arXiv 2106.09685). Yields the adapters' parameters, in float32. Raises `UsageError` for a
+    matrix of the blocks that peft has no adapter for, such as the experts of a mixture: an attack on half of a model
+    says nothing.
     """
-    import transformers
     from peft import LoraConfig
     from peft.tuners.lora import LoraModel
 
-    model.has_components  # noqa: B018 – what is where is looked at before adapters are among it
-    kinds = (torch.nn.Linear, transformers.pytorch_utils.Conv1D)
-    head = model.network.get_output_embeddings()
-    projections = [n for n, m in model.network.named_modules() if isinstance(m, kinds) and m is not head]
-    if not projections:
-        raise UsageError(
-            f"there is no linear projection in {type(model.network).__name__} that peft could put an adapter on",
-            "attack all weights instead: rank=0",
-        )
+    projections = _projections(model)
     before = {name: p.requires_grad for name, p in model.network.named_parameters()}
     config = LoraConfig(
         r=rank,
         lora_alpha=ALPHA * rank,
         lora_dropout=0.0,
         target_modules=projections,
-        fan_in_fan_out=isinstance(model.network.get_submodule(projections[0]), kinds[1]),
+        fan_in_fan_out=not isinstance(model.network.get_submodule(projections[0]), torch.nn.Linear),
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**63)
-        tuner = LoraModel(model.network, config, "default")
     try:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed % 2**63)
+            try:
+                LoraModel(model.network, config, "default")
+            except ValueError as error:
+                raise UsageError(f"peft puts no adapter on {type(model.network).__name__}: {error}", INSTEAD) from error
         yield {name: p for name, p in model.network.named_parameters() if "lora_" in name}
     finally:
-        tuner.unload()
+        _take_out(model.network)
         for name, parameter in model.network.named_parameters():
             parameter.requires_grad_(before[name])
+
+
+def _projections(model: Model) -> list[str]:
+    """Modules of the blocks that get an adapter; of the whole model, where its blocks are not known by name."""
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.network.get_output_embeddings()
+    inside = f"{model.family.blocks}." if model.has_components else ""
+    found = [
+        name
+        for name, module in model.network.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head and name.startswith(inside)
+    ]
+    missed = [n for n in (model.matrices if inside else ()) if n.rpartition(".")[0] not in found]
+    if missed or not found:
+        raise UsageError(
+            f"peft has no adapter for {missed[0] if missed else f'any module of {type(model.network).__name__}'}",
+            INSTEAD,
+        )
+    return found
+
+
+def _take_out(network: torch.nn.Module) -> None:
+    """Every module that peft has wrapped is itself again, also where it had not come to the end."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, module in list(network.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            parent, _, last = name.rpartition(".")
+            setattr(network.get_submodule(parent), last, module.get_base_layer())
+    if hasattr(network, "peft_config"):
+        del network.peft_config

@@ -67,10 +67,12 @@ class Relearning:
                     group["lr"] = self._rate(step)
                 facts, plain = [next(batches), next(beside)], texts.batch(seed, step, self.retain_batch)
                 self._step(model, masters, facts, plain, step)
-                torch.nn.utils.clip_grad_norm_(masters.parameters, 1.0)
+                norm = torch.nn.utils.clip_grad_norm_(masters.parameters, 1.0)
                 optimizer.step()
                 masters.clear()
                 masters.write()
+                if not (torch.isfinite(norm) and all(torch.isfinite(p).all() for p in masters.parameters)):
+                    raise Diverged(f"relearning is not finite after step {step + 1} of {self.steps}", [])
                 if look and step + 1 in looks:
                     look(step + 1)
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from unlearnbench.model.hooks import intervened, recorded
+from unlearnbench.model.readers import stream_of
 
 if TYPE_CHECKING:
     from unlearnbench.lazy import torch
@@ -17,7 +18,7 @@ Stream = Literal["block", "attention", "mlp"]
 
 @contextmanager
 def ending_at(model: Model, block: int, stream: Stream = "block") -> Iterator[None]:
-    """Within: the final norm and the output layer read what this block leaves, or what its attention or MLP puts out.
+    """Within: the final norm and the output layer read what this block leaves, or what its attention or MLP writes.
 
     The blocks above do nothing. This is the logit lens (nostalgebraist, 2020), with the model's own norm and whatever
     its architecture does to logits.
@@ -28,7 +29,7 @@ def ending_at(model: Model, block: int, stream: Stream = "block") -> Iterator[No
         for above in blocks[block + 1 :]:
             stack.enter_context(_doing_nothing(above, blocks[block]))
         if stream != "block":
-            seen = stack.enter_context(recorded(model, {stream: model.components[f"{stream}.{block}"].path}))
+            seen = stack.enter_context(recorded(model, {stream: stream_of(model).writers[f"{stream}.{block}"]}))
             stack.enter_context(intervened(model, {path: lambda _: seen[stream]}))
         yield
 

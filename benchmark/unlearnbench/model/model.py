@@ -117,7 +117,7 @@ class Model:
 
     @cached_property
     def matrices(self) -> Sequence[str]:
-        """The matrices of all components, by name: what is quantized, pruned, or given an adapter."""
+        """The matrices of all components, by name: what is quantized, pruned, made noisy."""
         return [n for one in self.components.values() for n in one.parameters if self.parameters[n].dim() > 1]
 
     @cached_property

@@ -42,11 +42,11 @@ def estimates(grouped: Grouped, measure: Measure) -> dict[Coordinates, Estimate]
     if measure.ceiling is None:
         return {at: mean_over_clusters(clusters) for at, clusters in values.items()}
     floor, ceiling = measure.floor, _values(grouped, measure.ceiling, measure)
-    lowest = None if isinstance(floor, float) else _values(grouped, str(floor), measure)
+    lowest = _values(grouped, floor, measure) if isinstance(floor, str) else {}
     found = {}
     for at, clusters in values.items():
         highest = ceiling.get(at, ceiling.get(()))
-        low = floor if isinstance(floor, float) else (lowest or {}).get(at, (lowest or {}).get(()))
+        low = lowest.get(at, lowest.get(())) if isinstance(floor, str) else floor
         one = None if low is None or highest is None else share_of_way(clusters, low, highest)
         if one is not None:
             found[at] = one

@@ -14,12 +14,13 @@ def share_of_way(values: Clusters, floor: Clusters | float, ceiling: Clusters) -
     """ρ = (a − n) / (b − n); None where b − n is below `LEAST`.
 
     The standard error is the delta method's, cluster by cluster: a cluster that is in both a and b counts once, with
-    (δa − ρ δb) / (b − n), and one of n with (ρ − 1) δn / (b − n). The interval is that of the difference a − n by
-    Newcombe's method (1998, Statistics in Medicine 17, 873), from the intervals of both, divided by b − n: it does not
-    shrink to a point where all items agree.
+    (δa − ρ δb) / (b − n), and one of n with (ρ − 1) δn / (b − n). The interval adds up the distances of
+    a, n and b to the ends of their own intervals with the same weights, squared, as Newcombe's method does (1998,
+    Statistics in Medicine 17, 873): it does not shrink to a point where all items agree. That a and b go together would
+    make it narrower, and is not used.
     """
     top, high = mean_over_clusters(values), mean_over_clusters(ceiling)
-    low = Estimate(floor, 0.0, (floor, floor), 0, 0) if isinstance(floor, float) else mean_over_clusters(floor)
+    low = Estimate(float(floor), 0.0, None, 0, 0) if isinstance(floor, (int, float)) else mean_over_clusters(floor)
     way = high.value - low.value
     if way < LEAST:
         return None
@@ -28,9 +29,9 @@ def share_of_way(values: Clusters, floor: Clusters | float, ceiling: Clusters) -
         return Estimate(rho, None, None, top.n, top.clusters)
     weights = [(_influence(values, top), 1 / way), (_influence(ceiling, high), -rho / way)]
     squares = _squares(weights)
-    if not isinstance(floor, float):
+    if not isinstance(floor, (int, float)):
         squares += _squares([(_influence(floor, low), (rho - 1) / way)])
-    return Estimate(rho, math.sqrt(squares), _interval(rho, way, top, low), top.n, top.clusters)
+    return Estimate(rho, math.sqrt(squares), _interval(rho, way, top, low, high), top.n, top.clusters)
 
 
 def _influence(clusters: Clusters, mean: Estimate) -> dict[str, float]:
@@ -48,9 +49,14 @@ def _squares(weighted: Sequence[tuple[Mapping[str, float], float]]) -> float:
     return count / (count - 1) * math.fsum(one**2 for one in summed)
 
 
-def _interval(rho: float, way: float, top: Estimate, low: Estimate) -> tuple[float, float] | None:
-    if top.interval is None or low.interval is None:
-        return None
-    below = math.hypot(top.value - top.interval[0], low.interval[1] - low.value)
-    above = math.hypot(top.interval[1] - top.value, low.value - low.interval[0])
+def _interval(rho: float, way: float, top: Estimate, low: Estimate, high: Estimate) -> tuple[float, float]:
+    weights = ((top, 1.0), (low, rho - 1), (high, -rho))
+    below = math.hypot(*(weight * _arm(one, up=weight < 0) for one, weight in weights))
+    above = math.hypot(*(weight * _arm(one, up=weight > 0) for one, weight in weights))
     return rho - below / way, rho + above / way
+
+
+def _arm(one: Estimate, *, up: bool) -> float:
+    """From a mean to the upper or the lower end of its interval."""
+    low, high = one.interval or (one.value, one.value)
+    return high - one.value if up else one.value - low

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from unlearnbench.errors import MissingPrerequisite, TamperedRecord, UnlearnBenchError, UsageError
 from unlearnbench.records import store
+from unlearnbench.records.any_attack import Found, attacks_of
 from unlearnbench.records.record import Record
 from unlearnbench.running.claim import claimed
 from unlearnbench.running.order import Order
@@ -37,6 +38,8 @@ class Outcome:
     """What became of an order."""
 
     records: list[Record] = field(default_factory=list)
+    attacks: dict[str, dict[str, Found]] = field(default_factory=dict)
+    """What each attack of each record came to, by the record's hash and task."""
     failures: list[str] = field(default_factory=list)
     """One line for each run that failed."""
 
@@ -89,7 +92,9 @@ def perform(order: Order, todo: Sequence[Cell], watcher: Watcher, *, debug: bool
     for folder in (order.folder(cell) for cell in able):
         if (folder / store.RESULT).exists():
             try:
-                outcome.records.append(store.load_recomputed(folder))
+                record = store.load_recomputed(folder)
+                outcome.attacks[record.identity.record_hash] = attacks_of(record, folder)
+                outcome.records.append(record)
             except UnlearnBenchError as error:  # it was whole when it was written
                 outcome.failures.append(str(error))
     return outcome

@@ -189,21 +189,34 @@ class Runner:
                 save_model(self.loaded().model, job.folder)
 
     def _ask(self, job: Job, record: Record, state: Fingerprint, copies: Mapping[str, torch.Tensor]) -> Record:
-        """Ask the tasks that the record does not answer; it is written after each, and each must leave `state`."""
-        model, before, answers = self.loaded().model, record, list[TaskResult]()
+        """Ask the tasks that the record does not answer; it is written after each, and each must leave `state`.
+
+        What fails is no reason to ask no other; the first failure is raised when all have been asked.
+        """
+        model, before, answers, failed = self.loaded().model, record, list[TaskResult](), list[Exception]()
         earlier = record.sessions if record.tasks else []
         missing = unasked(job.cell, record)
         for done, one in enumerate(missing):
             job.progress(one.spec.name, done, len(missing))
+            answer = None
             with job.meter.clock.stage(one.spec.name):
                 place = self._asking_place(job, one, copies)
-                answer = ask(model, job.base.split, one.task, one.spec, job.cell.spec.hash, len(earlier), place)
+                try:
+                    answer = ask(model, job.base.split, one.task, one.spec, job.cell.spec.hash, len(earlier), place)
+                except Exception as error:
+                    failed.append(error)
             left = fingerprint(model).change_from(state)
             if left:
-                raise Escaped(f"task {one.spec.name} left a change in the model: {left}", "a task must undo it")
+                raise Escaped(f"task {one.spec.name} left a change in the model: {left}", "a task must undo it") from (
+                    failed[-1] if answer is None else None
+                )
+            if answer is None:
+                continue
             answers.append(answer.result)
             record = extended(before, answers, [*earlier, job.meter.session()])
             store.save(record, {answer.result.samples.path: answer.log}, job.folder)
+        if failed:
+            raise failed[0]
         return record
 
     def _asking_place(self, job: Job, one: Ask, copies: Mapping[str, torch.Tensor]) -> AskingPlace:

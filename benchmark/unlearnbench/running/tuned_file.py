@@ -117,13 +117,17 @@ def best(trials: Sequence[Trial], kept_before: float, guess: float, most_lost: f
 
 
 def front(trials: Sequence[Trial]) -> list[int]:
-    """The trials of which none other both knows less of T and keeps as much, or keeps more and knows as little."""
+    """The trials of which none other both knows less of T and keeps as much, or keeps more and knows as little.
+
+    Of equals, the first.
+    """
     able = [(n, one.known or 0.0, one.kept or 0.0) for n, one in enumerate(trials) if one.invalid is None]
 
     def beaten(known: float, kept: float) -> bool:
         return any(k <= known and m >= kept and (k, m) != (known, kept) for _, k, m in able)
 
-    return [n for n, known, kept in able if not beaten(known, kept)]
+    found = {(known, kept): n for n, known, kept in reversed(able) if not beaten(known, kept)}
+    return sorted(found.values())
 
 
 def tuned_words(words: Sequence[str], found: TunedFile, source: str) -> list[str]:
