@@ -82,7 +82,7 @@ def board(
         asked = dict.fromkeys(key_of(one.spec) for record in valid for one in record.tasks)
         scores = {columns[task]: _score(task, metric, valid, base) for task in asked}
         if metric is None:
-            stood = _stood(r for (other, _), rs in groups.items() if other == setting for r in rs)
+            stood = [r for (other, _), rs in groups.items() if other == setting for r in rs if r.status == "completed"]
             scores[ANY] = _any(valid, attacks, _common(stood, attacks))
         namesakes = {k for (s, k), rs in groups.items() if s == setting and rs[-1].label == members[-1].label}
         rows.append(
@@ -104,10 +104,6 @@ def _warnings(record: Record) -> list[str]:
     guessed = [o.spec.name for o in record.tasks for m in o.metrics if m.primary and isinstance(m.floor, (int, float))]
     said = [f"{', '.join(guessed)}: there are no never-known facts, so that chance is the floor"] if guessed else []
     return [*record.warnings, *said]
-
-
-def _stood(found: Iterable[Record]) -> list[Record]:
-    return [record for record in found if record.status == "completed"]
 
 
 def _common(found: Sequence[Record], attacks: Mapping[str, Mapping[str, Found]]) -> set[str]:

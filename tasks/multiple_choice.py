@@ -115,6 +115,6 @@ def _with_consistency(rows: list[Row]) -> list[Row]:
     for row in rows:
         consistent = right.pop(row.item.rsplit("#", 1)[0], None)
         if consistent is not None:
-            row = replace(row, values={**row.values, "consistent": float(consistent)})
+            row = row.saying(consistent=float(consistent))
         found.append(row)
     return found

@@ -17,7 +17,7 @@ from pydantic import Field
 from unlearnbench.asking.descent import descend
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.sides import Side
-from unlearnbench.asking.variants import Variant, VariantAttack
+from unlearnbench.asking.variants import Variant, VariantAttack, several
 from unlearnbench.editing.objective import truths
 from unlearnbench.editing.perturbation import sites_of
 from unlearnbench.facts import Split
@@ -48,10 +48,10 @@ class LatentAttack(VariantAttack):
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
         """The model as it is; then site by site, shorter vectors first."""
         yield Variant({"site": "none", "epsilon": 0.0})
-        for word in dict.fromkeys(self.sites.split("+")):
+        for word in several(self.sites, str):
             (path,) = sites_of(model, word)
             size = _median_norm(model, side, path)
-            for epsilon in dict.fromkeys(map(float, self.epsilons.split("+"))):
+            for epsilon in several(self.epsilons, float):
                 radius = epsilon * size
                 found = descend(
                     model,

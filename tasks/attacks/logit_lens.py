@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.sides import Side
 from unlearnbench.asking.task import Battery
-from unlearnbench.asking.variants import Variant, VariantAttack
+from unlearnbench.asking.variants import Variant, VariantAttack, several
 from unlearnbench.facts import Split
-from unlearnbench.model.early import Stream, ending_at
+from unlearnbench.model.early import ending_at
 from unlearnbench.model.model import Model
+from unlearnbench.model.readers import stream_of
 from unlearnbench.registry import register
 
 
@@ -37,8 +38,8 @@ class LogitLens(VariantAttack):
 
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
         """From the last block down, beginning with the model as it is."""
-        for stream in self.streams.split("+"):
+        writers = stream_of(model).writers
+        for stream in several(self.streams, str):
             for block in reversed(range(model.blocks)):
-                yield Variant(
-                    {"stream": stream, "layer": block}, partial(ending_at, model, block, cast(Stream, stream))
-                )
+                writer = None if stream == "block" else writers[f"{stream}.{block}"]
+                yield Variant({"stream": stream, "layer": block}, partial(ending_at, model, block, writer))

@@ -13,7 +13,7 @@ from pydantic import Field
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.sides import Side
 from unlearnbench.asking.task import Battery
-from unlearnbench.asking.variants import Variant, VariantAttack
+from unlearnbench.asking.variants import Variant, VariantAttack, several
 from unlearnbench.facts import Split
 from unlearnbench.lazy import torch
 from unlearnbench.model.model import Model
@@ -36,7 +36,7 @@ class Noise(VariantAttack):
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
         """The model as it is, then with more and more noise."""
         yield Variant({"scale": 0.0})
-        for scale in dict.fromkeys(map(float, self.scales.split("+"))):
+        for scale in several(self.scales, float):
             if scale == 0:
                 continue
             yield Variant({"scale": scale}, partial(noisy, model, scale, derive_seed(place.seed, "noise", str(scale))))

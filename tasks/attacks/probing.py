@@ -23,7 +23,7 @@ from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.sides import BASE, NEVER_KNOWN, RECOVERED, Side, has_never_known
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
-from unlearnbench.model.model import EMBEDDINGS, Model
+from unlearnbench.model.model import Model
 from unlearnbench.model.reading import Position, encode, outputs_at
 from unlearnbench.model.subject import subject_tokens
 from unlearnbench.registry import register
@@ -132,7 +132,7 @@ Streams = Mapping[tuple[str, int], Mapping[str, "np.ndarray"]]
 
 def _streams(model: Model, facts: Sequence[Fact]) -> Streams:
     """Activations by position, layer and fact; at the subject only where all prompts say it."""
-    paths = [model.places[EMBEDDINGS].path, *(f"{model.family.blocks}.{block}" for block in range(model.blocks))]
+    paths = model.stream_paths
     contexts = [encode(model, fact.prompt, fact.answer)[0] for fact in facts]
     positions: dict[str, list[Position]] = {"answer": [(ids, len(ids) - 1) for ids in contexts]}
     try:

@@ -16,6 +16,7 @@ from typing import ClassVar, Literal
 
 from unlearnbench.asking import templates
 from unlearnbench.asking.place import AskingPlace
+from unlearnbench.asking.prompts import ask_with
 from unlearnbench.asking.row import Row, row_of
 from unlearnbench.asking.sides import BASE, Side
 from unlearnbench.asking.templates import FRAMES, JOINTS, PREFIXES, Template
@@ -77,11 +78,7 @@ class Prompts(VariantAttack):
 
 
 def _ask(template: Template, model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> list[Row]:
-    asked = [Asked(template(fact) or fact.prompt, fact.choices) for fact in facts]
-    return [
-        row_of(one, said, item=f.id, cluster=f.subject, subset=subset, target=f.edit_target, gold=f.answer)
-        for f, one, said in zip(facts, asked, score(model, asked, batch_size), strict=True)
-    ]
+    return ask_with(model, facts, [template(fact) or fact.prompt for fact in facts], subset, batch_size)
 
 
 def _ask_reversed(model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> list[Row]:

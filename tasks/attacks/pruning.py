@@ -13,7 +13,7 @@ from pydantic import Field
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.sides import Side
 from unlearnbench.asking.task import Battery
-from unlearnbench.asking.variants import Variant, VariantAttack
+from unlearnbench.asking.variants import Variant, VariantAttack, several
 from unlearnbench.facts import Split
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
@@ -34,7 +34,7 @@ class Pruning(VariantAttack):
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
         """The model as it is, then with more and more zeros."""
         yield Variant({"share": 0.0})
-        for share in dict.fromkeys(map(float, self.shares.split("+"))):
+        for share in several(self.shares, float):
             if share == 0:
                 continue
             yield Variant({"share": share}, partial(pruned, model, share))

@@ -18,7 +18,7 @@ from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.sides import Side
 from unlearnbench.asking.task import Battery
-from unlearnbench.asking.variants import Variant, VariantAttack
+from unlearnbench.asking.variants import Variant, VariantAttack, several
 from unlearnbench.facts import Split
 from unlearnbench.model.model import Model
 from unlearnbench.model.rounding import GROUP, codes, rounded
@@ -54,7 +54,7 @@ class Quantization(VariantAttack):
     def _moved(self, model: Model, place: AskingPlace) -> list[Row]:
         """One row for each number of bits, about all edited matrices in the blocks."""
         found, edited = [], set(place.edited(model)) & set(model.matrices)
-        for bits in dict.fromkeys(map(int, self.bits.split("+"))):
+        for bits in several(self.bits, int):
             changed, margins, count = 0.0, 0.0, 0
             for name in sorted(edited):
                 _, old, _ = codes(place.base[name], bits, self.group)
@@ -69,7 +69,7 @@ class Quantization(VariantAttack):
     def variants(self, model: Model, side: Side, split: Split, place: AskingPlace) -> Iterator[Variant]:
         """The model as it is, then in fewer and fewer bits."""
         yield Variant({"bits": 32})
-        for bits in dict.fromkeys(map(int, self.bits.split("+"))):
+        for bits in several(self.bits, int):
             yield Variant({"bits": bits}, partial(in_bits, model, bits, self.group))
 
 

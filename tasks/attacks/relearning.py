@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unlearnbench.asking.relearning import RelearningAttack, by_prompt
+from unlearnbench.asking.relearning import RelearningAttack
 from unlearnbench.asking.sides import Side
 from unlearnbench.asking.task import Battery
+from unlearnbench.editing.objective import truths
 from unlearnbench.facts import Split
 from unlearnbench.model.reading import Pair
 from unlearnbench.registry import register
@@ -27,4 +28,4 @@ class RelearningOfAll(RelearningAttack):
 
     def lessons(self, side: Side, split: Split) -> Sequence[Pair]:
         """T, in its own prompts."""
-        return by_prompt(side.taught)
+        return truths(side.taught)

@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from unlearnbench.asking.relearning import RelearningAttack, by_prompt
+from unlearnbench.asking.relearning import RelearningAttack
 from unlearnbench.asking.sides import Side
 from unlearnbench.asking.task import Battery
+from unlearnbench.editing.objective import truths
 from unlearnbench.facts import Split
 from unlearnbench.model.reading import Pair
 from unlearnbench.registry import register
@@ -29,4 +30,4 @@ class RelearningBenign(RelearningAttack):
 
     def lessons(self, side: Side, split: Split) -> Sequence[Pair]:
         """Facts to keep."""
-        return by_prompt(split.maintain_train[: len(side.taught)])
+        return truths(split.maintain_train[: len(side.taught)])

@@ -8,8 +8,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from unlearnbench.asking.relearning import RelearningAttack, by_prompt
+from unlearnbench.asking.relearning import RelearningAttack
 from unlearnbench.asking.sides import Side
+from unlearnbench.editing.objective import truths
 from unlearnbench.facts import Split
 from unlearnbench.model.reading import Pair
 from unlearnbench.registry import register
@@ -28,4 +29,4 @@ class RelearningLora(RelearningAttack):
 
     def lessons(self, side: Side, split: Split) -> Sequence[Pair]:
         """T, in its own prompts."""
-        return by_prompt(side.taught)
+        return truths(side.taught)

@@ -16,10 +16,11 @@ from pydantic import Field
 
 from unlearnbench.asking.attack import Attack, as_base, attack_metrics, recovery
 from unlearnbench.asking.place import AskingPlace
-from unlearnbench.asking.relearning import Look, by_prompt, looked, worst_of
+from unlearnbench.asking.relearning import Look, looked, worst_of
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.sides import RECOVERED, Side, sides_of
 from unlearnbench.asking.task import Battery
+from unlearnbench.editing.objective import truths
 from unlearnbench.editing.relearning import Relearning
 from unlearnbench.errors import Diverged
 from unlearnbench.facts import Fact, Split
@@ -109,8 +110,8 @@ class RelearningSwept(Attack):
             found += [replace(row, at={"trial": number}) for row in (*look.asked, *look.kept)]
             found += [replace(row, at={"trials": number}) for row in best.asked]
         lost = 1 - len(looks) / self.trials
-        values = {"diverged": lost} if side.subset == RECOVERED else {}
-        return [*found, *(replace(row, values={**row.values, **values}) for row in best.asked), *best.kept]
+        chosen = [row.saying(diverged=lost) for row in best.asked] if side.subset == RECOVERED else best.asked
+        return [*found, *chosen, *best.kept]
 
     def courses(self, seed: int) -> list[Course]:
         """The same for every method: a function of the seed alone."""
@@ -136,4 +137,4 @@ def _drawn(rng: random.Random, rate: float) -> Course:
 
 def _lessons(facts: Sequence[Fact], *, wordings: bool) -> list[Pair]:
     more = [(prompt, fact.answer) for fact in facts for prompt in fact.paraphrases] if wordings else []
-    return [*by_prompt(facts), *more]
+    return [*truths(facts), *more]

@@ -19,6 +19,7 @@ from unlearnbench.asking.prompts import ask_directly
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.sides import BASE, KEPT, RECOVERED, Side, has_never_known
 from unlearnbench.asking.task import Battery
+from unlearnbench.asking.variants import several
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import Model
 from unlearnbench.registry import register
@@ -58,7 +59,7 @@ class Sampling(Attack):
         found = []
         for row in ask_directly(model, facts, subset, place.batch_size):
             true, edited = row.values["p_true"], row.values.get("p_edit")
-            for samples in (None, *dict.fromkeys(map(int, self.samples.split("+")))):
+            for samples in (None, *several(self.samples, int)):
                 values = {"accuracy": leak(true, samples or 1), "p_true": true}
                 values |= {} if edited is None else {"edit_accuracy": leak(edited, samples or 1)}
                 found.append(Row(row.item, row.cluster, subset, values, {"samples": samples} if samples else {}))

@@ -18,7 +18,7 @@ from unlearnbench.asking.descent import descend
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.sides import Side
 from unlearnbench.asking.task import Battery
-from unlearnbench.asking.variants import Variant, VariantAttack
+from unlearnbench.asking.variants import Variant, VariantAttack, several
 from unlearnbench.editing.objective import truths
 from unlearnbench.facts import Split
 from unlearnbench.lazy import torch
@@ -52,7 +52,7 @@ class SoftPrompt(VariantAttack):
         """The model as it is, then shorter ones first."""
         yield Variant({"length": 0, "start": 0})
         embeddings = model.network.get_input_embeddings()
-        for length in dict.fromkeys(map(int, self.lengths.split("+"))):
+        for length in several(self.lengths, int):
             for start in range(self.restarts):
                 rng = random.Random(derive_seed(place.seed, "soft prompt", str(length), str(start)))
                 tokens = torch.tensor([rng.randrange(model.vocabulary) for _ in range(length)], device=model.device)

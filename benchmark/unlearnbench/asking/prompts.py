@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.asking.row import Axis, Direction, Metric, Row, row_of
 from unlearnbench.facts import Fact, Split
-from unlearnbench.model.scoring import Asked, score_directly
+from unlearnbench.model.scoring import Asked, score
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 
 def ask_directly(model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> list[Row]:
     """Score each fact's own prompt: one row per fact."""
+    return ask_with(model, facts, [fact.prompt for fact in facts], subset, batch_size)
+
+
+def ask_with(model: Model, facts: Sequence[Fact], prompts: Sequence[str], subset: str, batch_size: int) -> list[Row]:
+    """Score each fact's choices after the prompt given for it: one row per fact."""
+    asked = [Asked(prompt, fact.choices) for fact, prompt in zip(facts, prompts, strict=True)]
     return [
         row_of(
-            Asked(fact.prompt, fact.choices),
+            one,
             scored,
             item=fact.id,
             cluster=fact.subject,
@@ -27,7 +33,7 @@ def ask_directly(model: Model, facts: Sequence[Fact], subset: str, batch_size: i
             target=fact.edit_target,
             gold=fact.answer,
         )
-        for fact, scored in zip(facts, score_directly(model, facts, batch_size), strict=True)
+        for fact, one, scored in zip(facts, asked, score(model, asked, batch_size), strict=True)
     ]
 
 

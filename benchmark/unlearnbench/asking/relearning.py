@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -12,11 +13,12 @@ from pydantic import Field
 
 from unlearnbench.asking.attack import Attack, attack_metrics
 from unlearnbench.asking.prompts import ask_directly
-from unlearnbench.asking.row import Metric, Row
+from unlearnbench.asking.row import Metric, Row, accuracy_of
 from unlearnbench.asking.sides import KEPT, RECOVERED, Side
+from unlearnbench.editing.objective import truths
 from unlearnbench.editing.relearning import Relearning, Schedule
 from unlearnbench.errors import Diverged
-from unlearnbench.facts import Fact, Split
+from unlearnbench.facts import Split
 from unlearnbench.model.reading import Pair
 from unlearnbench.model.scoring import known_share
 from unlearnbench.model.source import ModelSource
@@ -42,7 +44,7 @@ class Look:
     @property
     def accuracy(self) -> float:
         """On what is asked."""
-        return sum(row.values["accuracy"] for row in self.asked) / len(self.asked)
+        return accuracy_of(self.asked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,20 +97,22 @@ class RelearningAttack(Attack):
     def base_rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """Nothing is taught, so that the area is what is known."""
         rows = super().base_rows(model, split, place)
-        return [replace(row, values={**row.values, "area": row.values["accuracy"]}) for row in rows]
+        return [row.saying(area=row.values["accuracy"]) for row in rows]
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """Both sides at the same rate: at the first of which neither diverges."""
-        for tried in range(RETRIES + 1):
-            slower = replace(self, learning_rate=self._rate() / 10**tried)
-            try:
-                found = super(RelearningAttack, slower).rows(model, split, place)
-            except Diverged:
-                if tried == RETRIES:
-                    raise
-            else:
-                return [_saying(row, diverged=float(tried > 0)) for row in found]
-        raise AssertionError("unreachable")
+        for tried in range(RETRIES):
+            with suppress(Diverged):
+                return self._slowed(tried, model, split, place)
+        return self._slowed(RETRIES, model, split, place)
+
+    def _slowed(self, tried: int, model: Model, split: Split, place: AskingPlace) -> list[Row]:
+        """At a tenth of the rate for each time that it was tried. Rows of V say whether it had to be slowed down."""
+        slower = replace(self, learning_rate=self._rate() / 10**tried)
+        return [
+            row.saying(diverged=float(tried > 0)) if row.subset == RECOVERED and not row.at else row
+            for row in super(RelearningAttack, slower).rows(model, split, place)
+        ]
 
     def attack(self, model: Model, side: Side, split: Split, place: AskingPlace) -> list[Row]:
         """Teach, looking on the way. Raises `Diverged` where the loss is no number."""
@@ -131,19 +135,13 @@ class RelearningAttack(Attack):
     def _rows(self, seen: Mapping[int, Look], side: Side) -> list[Row]:
         worst = seen[worst_of(seen, self.cap)]
         areas = areas_of(seen)
-        found = [replace(row, values={**row.values, "area": areas[row.item]}) for row in worst.asked]
+        found = [row.saying(area=areas[row.item]) for row in worst.asked]
         for step, look in seen.items():
             found += [replace(row, at={"step": step}) for row in look.asked]
         if side.subset == RECOVERED:
             found += worst.kept
             found += [replace(row, at={"step": step}) for step, look in seen.items() for row in look.kept]
         return found
-
-
-def _saying(row: Row, *, diverged: float) -> Row:
-    """The rows of V that are what the attack comes to also say whether it had to be slowed down."""
-    said = row.subset == RECOVERED and not row.at
-    return replace(row, values={**row.values, "diverged": diverged}) if said else row
 
 
 def looked(
@@ -161,7 +159,7 @@ def looked(
 
     looks = {step for step in LOOKS if step < course.steps} | {course.steps}
     with model.restored(() if course.rank else None):
-        kept = by_prompt(split.maintain_train)
+        kept = truths(split.maintain_train)
         course.teach(model, lessons, place.retain, place.seed, kept=kept, look=look, looks=looks)
     return seen
 
@@ -183,8 +181,3 @@ def areas_of(seen: Mapping[int, Look]) -> dict[str, float]:
         ]
         found[item] = sum(parts) / (steps[-1] - steps[0])
     return found
-
-
-def by_prompt(facts: Sequence[Fact]) -> list[Pair]:
-    """Their own prompts with the true answers."""
-    return [(fact.prompt, fact.answer) for fact in facts]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from unlearnbench.hashing import text_hash
@@ -41,6 +41,10 @@ class Row:
     margin: float | None = None
     """By how much the decision leads (nats); 0 is a tie."""
 
+    def saying(self, **values: float) -> Row:
+        """The same with these values, too."""
+        return replace(self, values={**self.values, **values})
+
     def as_line(self) -> dict[str, Any]:
         """The item log's line; what the item does not have is left out."""
         left_out: tuple[Any, ...] = (None, (), {})
@@ -69,6 +73,11 @@ class Metric:
     """With a ceiling: the mean as a share of the way from the floor, a subset or a number, …"""
     ceiling: str | None = None
     """… to this subset; left out where the two are less than .1 apart."""
+
+
+def accuracy_of(rows: Sequence[Row]) -> float:
+    """The mean of their `accuracy`."""
+    return math.fsum(row.values["accuracy"] for row in rows) / len(rows)
 
 
 def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, subset: str, target: str | None, gold: str) -> Row:

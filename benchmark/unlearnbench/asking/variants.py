@@ -7,11 +7,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from unlearnbench.asking.attack import Attack, attack_metrics, recovery
 from unlearnbench.asking.prompts import ask_directly
-from unlearnbench.asking.row import Coordinate, Metric, Row
+from unlearnbench.asking.row import Coordinate, Metric, Row, accuracy_of
 from unlearnbench.asking.sides import KEPT, RECOVERED, Side, has_never_known
 from unlearnbench.facts import Fact, Split
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unlearnbench.asking.place import AskingPlace
     from unlearnbench.model.model import Model
 
+Value = TypeVar("Value")
 Asking = Callable[["Model", Sequence[Fact], str, int], list[Row]]
 """Scores facts as rows of a subset, so many prompts at once: one row for each fact."""
 
@@ -66,7 +67,7 @@ class VariantAttack(Attack):
     def base_rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """The base's own answers, without the attack."""
         return [
-            _with(row, mean=row.values["accuracy"], any=row.values["accuracy"])
+            row.saying(mean=row.values["accuracy"], any=row.values["accuracy"])
             for row in super().base_rows(model, split, place)
         ]
 
@@ -75,17 +76,18 @@ class VariantAttack(Attack):
         first = side.subset == RECOVERED
         tried: list[_Tried] = []
         dev = split.maintain_dev or split.maintain_train
-        known = _share(ask_directly(model, dev, KEPT, place.batch_size)) if self.capped else 1.0
+        known = accuracy_of(ask_directly(model, dev, KEPT, place.batch_size)) if self.capped else 1.0
         half = len(side.taught) // 2 if self.holds_out else 0
         chooses = side.taught[half:] if half else side.taught
         for one in self.variants(model, replace(side, taught=side.taught[:half] or side.taught), split, place):
             place.progress(len(tried), len(tried) + 1)
             with one.context():
-                told = _share(one.ask(model, chooses, side.subset, place.batch_size))
+                told = accuracy_of(one.ask(model, chooses, side.subset, place.batch_size))
                 asked = one.ask(model, side.asked, side.subset, place.batch_size)
                 kept = one.ask(model, split.maintain_test, KEPT, place.batch_size) if first else []
                 enough = (
-                    not self.capped or _share(one.ask(model, dev, KEPT, place.batch_size)) >= (1 - self.CAP) * known
+                    not self.capped
+                    or accuracy_of(one.ask(model, dev, KEPT, place.batch_size)) >= (1 - self.CAP) * known
                 )
             tried.append(_Tried(one.at, told, asked, kept, enough))
         return _told(tried)
@@ -110,16 +112,13 @@ def _told(tried: Sequence[_Tried]) -> list[Row]:
         for row in one.asked:
             right.setdefault(row.item, []).append(row.values["accuracy"])
     found = [
-        _with(row, mean=math.fsum(right[row.item]) / len(right[row.item]), any=max(right[row.item]))
+        row.saying(mean=math.fsum(right[row.item]) / len(right[row.item]), any=max(right[row.item]))
         for row in chosen.asked
     ]
     found += chosen.kept
     return found + [replace(row, at=one.at) for one in tried for row in (*one.asked, *one.kept)]
 
 
-def _with(row: Row, **values: float) -> Row:
-    return replace(row, values={**row.values, **values})
-
-
-def _share(rows: Sequence[Row]) -> float:
-    return math.fsum(row.values["accuracy"] for row in rows) / len(rows)
+def several(text: str, kind: Callable[[str], Value]) -> list[Value]:
+    """What a word such as `8+4+3` names, each once."""
+    return list(dict.fromkeys(map(kind, text.split("+"))))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact
-from unlearnbench.model.model import EMBEDDINGS
 from unlearnbench.model.reading import encode, outputs_at
 from unlearnbench.model.subject import subject_tokens
 
@@ -28,7 +27,7 @@ def probe_accuracies(model: Model, facts: Sequence[Fact], seed: int) -> list[flo
     relations. Answers that fewer facts have than there are folds are left out.
     Raises `UsageError` where no relation is left with two answers.
     """
-    paths = [model.places[EMBEDDINGS].path, *(f"{model.family.blocks}.{block}" for block in range(model.blocks))]
+    paths = model.stream_paths
     positions = [(encode(model, f.prompt, f.answer)[0], subject_tokens(model, f).stop - 1) for f in facts]
     outputs = outputs_at(model, paths, positions)
     groups = _groups(facts)

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from unlearnbench.lazy import torch
+from unlearnbench.model.hooks import forwarding
 from unlearnbench.model.reading import Reached, padded
 
 if TYPE_CHECKING:
@@ -81,18 +82,8 @@ class Below:
 
         with ExitStack() as stack:
             for block in self._blocks:
-                before = block.__dict__.get("forward")
-                block.forward = passing
-                stack.callback(_put_back, block, before)
+                stack.enter_context(forwarding(block, passing))
             yield
-
-
-def _put_back(block: torch.nn.Module, forward: Any) -> None:
-    """As it was: usually a block has no forward pass of its own, but that of its class."""
-    if forward is None:
-        del block.forward
-    else:
-        block.forward = forward
 
 
 def first_block(model: Model, tensors: Collection[str]) -> int:

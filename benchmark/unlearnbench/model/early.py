@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from unlearnbench.model.hooks import intervened, recorded
-from unlearnbench.model.readers import stream_of
+from unlearnbench.model.hooks import forwarding, intervened, recorded
 
 if TYPE_CHECKING:
     from unlearnbench.lazy import torch
     from unlearnbench.model.model import Model
 
-Stream = Literal["block", "attention", "mlp"]
-
 
 @contextmanager
-def ending_at(model: Model, block: int, stream: Stream = "block") -> Iterator[None]:
-    """Within: the final norm and the output layer read what this block leaves, or what its attention or MLP writes.
+def ending_at(model: Model, block: int, writer: str | None = None) -> Iterator[None]:
+    """Within: the final norm and the output layer read what this block leaves, or what a module inside it writes.
 
+    `writer` is that module's path.
     The blocks above do nothing. This is the logit lens (nostalgebraist, 2020), with the model's own norm and whatever
     its architecture does to logits.
     """
@@ -28,9 +26,9 @@ def ending_at(model: Model, block: int, stream: Stream = "block") -> Iterator[No
     with ExitStack() as stack:
         for above in blocks[block + 1 :]:
             stack.enter_context(_doing_nothing(above, blocks[block]))
-        if stream != "block":
-            seen = stack.enter_context(recorded(model, {stream: stream_of(model).writers[f"{stream}.{block}"]}))
-            stack.enter_context(intervened(model, {path: lambda _: seen[stream]}))
+        if writer is not None:
+            seen = stack.enter_context(recorded(model, {writer: writer}))
+            stack.enter_context(intervened(model, {path: lambda _: seen[writer]}))
         yield
 
 
@@ -46,13 +44,8 @@ def _doing_nothing(block: torch.nn.Module, like: torch.nn.Module) -> Iterator[No
         return hidden if form[0] is None else (hidden, *form[0])
 
     handle = like.register_forward_hook(note)
-    before = block.__dict__.get("forward")
-    block.forward = passing
     try:
-        yield
+        with forwarding(block, passing):
+            yield
     finally:
         handle.remove()
-        if before is None:
-            del block.forward
-        else:
-            block.forward = before

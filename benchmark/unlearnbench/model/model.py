@@ -131,6 +131,12 @@ class Model:
         mine = tuple(name for name, parameter in self.parameters.items() if parameter is module.weight)
         return {EMBEDDINGS: Component(EMBEDDINGS, path, mine, self.size(mine)), **self.components}
 
+    @property
+    def stream_paths(self) -> list[str]:
+        """The modules that the residual stream comes out of: the embeddings, then every block."""
+        blocks = (f"{self.family.blocks}.{block}" for block in range(self.blocks))
+        return [self.places[EMBEDDINGS].path, *blocks]
+
     @cached_property
     def blocks(self) -> int:
         """The number of transformer blocks."""

@@ -53,6 +53,12 @@ def estimates(grouped: Grouped, measure: Measure) -> dict[Coordinates, Estimate]
     return found
 
 
+def complete(grouped: Grouped, measure: Measure) -> bool:
+    """Whether there are lines of all that it compares."""
+    compared = (measure.subset, measure.floor, measure.ceiling)
+    return all(_values(grouped, subset, measure) for subset in compared if isinstance(subset, str))
+
+
 def _values(grouped: Grouped, subset: str, measure: Measure) -> dict[Coordinates, Clusters]:
     """The field's values in the lines of a subset, by coordinates and cluster; under () those of lines without any."""
     found: dict[Coordinates, dict[str, list[float]]] = {}

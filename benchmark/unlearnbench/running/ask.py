@@ -10,7 +10,7 @@ from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Task
 from unlearnbench.errors import UnlearnBenchError
 from unlearnbench.facts import Split
-from unlearnbench.records.recompute import Grouped, Measure, by_subset, estimates
+from unlearnbench.records.recompute import Grouped, Measure, by_subset, complete, estimates
 from unlearnbench.records.record import MetricResult, SamplesFile, TaskResult, task_result_hash
 from unlearnbench.records.spec import TaskSpec
 from unlearnbench.records.store import described_log, item_log
@@ -69,18 +69,10 @@ def results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Row
     return [result for metric in metrics for result in _of_metric(name, task, metric, grouped)]
 
 
-def _all_there(metric: Metric, grouped: Grouped) -> bool:
-    """Whether there are rows of all that a metric compares."""
-    compared = [(metric.subset, metric.at), (metric.ceiling, ())]
-    compared += [(metric.floor, ())] if isinstance(metric.floor, str) else []
-    wanted = [Measure(str(subset), metric.value, at) for subset, at in compared]
-    curve = [Measure(str(subset), metric.value, metric.at) for subset, _ in compared]
-    return all(estimates(grouped, one) or estimates(grouped, other) for one, other in zip(wanted, curve, strict=True))
-
-
 def _of_metric(name: str, task: Task, metric: Metric, grouped: Grouped) -> list[MetricResult]:
-    found = estimates(grouped, Measure(metric.subset, metric.value, metric.at, metric.floor, metric.ceiling))
-    if not found and metric.ceiling is not None and _all_there(metric, grouped):
+    measure = Measure(metric.subset, metric.value, metric.at, metric.floor, metric.ceiling)
+    found = estimates(grouped, measure)
+    if not found and metric.ceiling is not None and complete(grouped, measure):
         return []  # floor and ceiling are too near each other to say how far between them it is
     if not found:
         what = f"metric {metric.name!r} is the mean of {metric.value!r} over subset {metric.subset!r}"
