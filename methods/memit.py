@@ -13,7 +13,7 @@ from pydantic import Field
 
 from unlearnbench.editing.associative import Associative, refuse_norm_behind
 from unlearnbench.editing.localization import Localization
-from unlearnbench.editing.memory import Memory
+from unlearnbench.editing.memory import Memory, spread
 from unlearnbench.editing.method import History
 from unlearnbench.editing.moments import second_moments
 from unlearnbench.editing.place import EditingPlace
@@ -76,9 +76,3 @@ class Memit(Associative):
     @staticmethod
     def _stream(model: Model, path: str, wordings: Sequence[Wordings]) -> torch.Tensor:
         return outputs_at(model, [path], [one.prompts[0] for one in wordings])[path].double()
-
-
-def spread(values: torch.Tensor, keys: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
-    """The change Δ [values, keys] that minimizes Σ‖Δkᵢ − vᵢ‖² + tr(Δ·cost·Δᵀ): VᵀK(cost + KᵀK)⁻¹."""
-    change: torch.Tensor = torch.linalg.solve(cost + keys.T @ keys, keys.T @ values)
-    return change.T

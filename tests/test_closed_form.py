@@ -8,14 +8,14 @@ import torch
 
 from unlearnbench.editing import moments
 from unlearnbench.editing.localizer import Localizer
-from unlearnbench.editing.memory import Memory
+from unlearnbench.editing.memory import Memory, spread
 from unlearnbench.editing.moments import regular
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import load_retain
 from unlearnbench.editing.values import ValueSettings, value_changes, wordings_of
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Split
-from unlearnbench.methods.memit import Memit, spread
+from unlearnbench.methods.memit import Memit
 from unlearnbench.methods.rome import Rome, rank_one
 from unlearnbench.model.hooks import intervened, recorded
 from unlearnbench.model.loading import load

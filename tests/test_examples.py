@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import unlearnbench
 from unlearnbench.records import store
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -16,6 +17,7 @@ def test_every_example_is_run_here() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "edit_and_ask",
         "recompute_a_record",
+        "what_comes_back",
         "where_an_edit_wrote",
         "which_component",
         "which_localizer",
@@ -115,3 +117,30 @@ def test_methods_stand_beside_their_references_with_intervals(
     assert edited["TFLOP"] > 0
     assert "| full_finetune[steps=10] |" in capsys.readouterr().out
     assert module["told"]([{"a": 0.2}, {"a": 0.4}, {"a": 0.6}], "a") == "0.40 ± 0.50"
+
+
+def test_curves_of_recovery_are_read_from_records_and_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    module = runpy.run_path(str(EXAMPLES / "what_comes_back.py"))
+    asked = ["sports/relearning[steps=2]"]
+    unlearnbench.run(methods=["none"], facts=["sports:people-16"], tasks=asked, output_path=tmp_path)
+
+    ((run,),) = module["main"]([tmp_path], tmp_path / "curves.png")["tiny"].values()
+
+    assert run.recovery == 1
+    assert run.curve[0] == 1
+    assert set(run.curve) == {0, 1, 2}
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    assert "| none     | 1.00" in capsys.readouterr().out
+
+
+def test_half_is_back_between_the_looks_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    steps_until = runpy.run_path(str(EXAMPLES / "what_comes_back.py"))["steps_until"]
+
+    assert steps_until({0: 0.1, 10: 0.3, 20: 0.7}) == pytest.approx(15)
+    assert steps_until({0: 0.6, 10: 0.3}) == 0
+    assert steps_until({0: 0.1, 10: 0.3}) == math.inf

@@ -21,7 +21,7 @@ from unlearnbench.asking.task import Battery
 from unlearnbench.asking.variants import Variant, VariantAttack, several
 from unlearnbench.facts import Split
 from unlearnbench.model.model import Model
-from unlearnbench.model.rounding import GROUP, codes, rounded
+from unlearnbench.model.rounding import GROUP, codes, round_matrices
 from unlearnbench.registry import register
 
 WEIGHTS = "weights"
@@ -76,7 +76,6 @@ class Quantization(VariantAttack):
 @contextmanager
 def in_bits(model: Model, bits: int, group: int) -> Iterator[None]:
     """Within: the matrices of all components are rounded."""
-    with model.restored(model.matrices) as exact:
-        for name in model.matrices:
-            model.write({name: rounded(exact[name], bits, group)})
+    with model.restored(model.matrices):
+        round_matrices(model, bits, group)
         yield

@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
         show_method,
         teach,
         tune,
+        validate_attacks,
     )
 
     root = grammar.Parser(
@@ -44,7 +45,8 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     verbs = root.add_subparsers(metavar="VERB", required=True, parser_class=grammar.Parser)
-    for verb in (run, localize, repeat, listing, show, show_method, leaderboard, organism_report, teach, tune, doctor):
+    own = (run, localize, repeat, listing, show, show_method, leaderboard, organism_report, teach, tune, doctor)
+    for verb in (*own, validate_attacks):
         verb.add_to(verbs)
     for sub in verbs.choices.values():  # after the verb too; suppressed, so that it does not undo the first place
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks of errors")

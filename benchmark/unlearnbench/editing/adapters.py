@@ -51,6 +51,15 @@ def adapted(model: Model, rank: int, seed: int) -> Iterator[dict[str, torch.nn.P
             parameter.requires_grad_(before[name])
 
 
+def merge(model: Model) -> None:
+    """Write what the adapters come to into the weights; within `adapted`."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in model.network.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+
+
 def _projections(model: Model) -> list[str]:
     """Modules of the blocks that get an adapter; of the whole model, where its blocks are not known by name."""
     from transformers.pytorch_utils import Conv1D

@@ -90,3 +90,9 @@ def projection_of(model: Model, component: str) -> str:
             " unlearnbench/model/families.py whose `down` is its name; where experts share it, there is none",
         )
     return f"{path}.{name}"
+
+
+def spread(values: torch.Tensor, keys: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
+    """The change Δ [values, keys] that minimizes Σ‖Δkᵢ − vᵢ‖² + tr(Δ·cost·Δᵀ): VᵀK(cost + KᵀK)⁻¹."""
+    change: torch.Tensor = torch.linalg.solve(cost + keys.T @ keys, keys.T @ values)
+    return change.T

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from unlearnbench.editing.adapters import adapted
+from unlearnbench.editing.adapters import adapted, merge
 from unlearnbench.editing.masters import Masters
 from unlearnbench.errors import Diverged
 from unlearnbench.lazy import torch
@@ -38,6 +38,8 @@ class Relearning:
     rank: int = 0
     """Of LoRA adapters on every projection of the blocks; 0 to train all weights."""
     schedule: Schedule = "constant"
+    merged: bool = False
+    """Whether what the adapters came to is written into the weights."""
 
     def teach(
         self,
@@ -51,6 +53,8 @@ class Relearning:
         looks: Collection[int] = (),
     ) -> None:
         """Change the model; adapters are gone when this returns, so that what they do is for `look` to see.
+
+        Where they are merged, it stays.
 
         `look` is called after those of the steps that are in `looks` (0: before the first). Raises `Diverged` at the
         first loss that is not finite.
@@ -81,6 +85,8 @@ class Relearning:
         if self.rank:
             with adapted(model, self.rank, derive_seed(seed, "adapters")) as adapters:
                 yield adapters
+                if self.merged:
+                    merge(model)
         else:
             with model.trainable(model.parameters) as parameters:
                 yield parameters

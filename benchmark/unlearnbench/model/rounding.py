@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from unlearnbench.lazy import torch
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
 
 GROUP = 64
 """Weights that share a scale."""
@@ -14,6 +19,11 @@ def rounded(weight: torch.Tensor, bits: int, group: int = GROUP) -> torch.Tensor
     Symmetric, absmax, as bitsandbytes' int8 has it by rows; for 4 bits a plain grid instead of NF4's quantiles.
     """
     return codes(weight, bits, group)[0]
+
+
+def round_matrices(model: Model, bits: int, group: int = GROUP) -> None:
+    """Round the matrices of all components of a model."""
+    model.write({name: rounded(model.parameters[name], bits, group) for name in model.matrices})
 
 
 def codes(weight: torch.Tensor, bits: int, group: int = GROUP) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
