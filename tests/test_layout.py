@@ -18,7 +18,19 @@ HEAVY = ("torch", "transformers")
 PRINTERS = (f"{PACKAGE}/cli/", f"{PACKAGE}/organisms/pretrain.py")
 LOADER = f"{PACKAGE}/model/loading.py"
 DOORS = (f"{PACKAGE}/__init__.py", f"{PACKAGE}/__main__.py")
-WINGS = ("ground", "world", "model", "editing", "locating", "asking", "records", "running", "organisms", "cli")
+WINGS = (
+    "ground",
+    "world",
+    "counterfact",
+    "model",
+    "editing",
+    "locating",
+    "asking",
+    "records",
+    "running",
+    "organisms",
+    "cli",
+)
 """In order: each may import the wings before it and itself, and none behind it."""
 
 
