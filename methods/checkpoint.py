@@ -10,7 +10,8 @@ from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.method import History, Method
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.digest import stored_digest
 from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model

@@ -9,7 +9,8 @@ from typing import ClassVar
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.method import History, Method
 from unlearnbench.editing.place import EditingPlace
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register

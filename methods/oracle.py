@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.method import History, Method
 from unlearnbench.editing.place import EditingPlace
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.lazy import torch
 from unlearnbench.model.digest import stored_digest
 from unlearnbench.model.loading import oracle_tensors, stored_tensors
@@ -37,14 +38,14 @@ class Oracle(Method):
                 f"nobody pretrained {source.name} without these facts; oracles exist for organisms, and for models"
                 " that were taught facts (`unlearnbench teach`)"
             )
-        if facts.own_file or facts.label not in able:
+        if facts.own_file or facts.forgets not in able:
             return f"{source.name} has oracles for {', '.join(able) or 'nothing'} only"
         return None
 
     def inputs(self, facts: FactsCard, source: ModelSource) -> dict[str, str]:
-        if facts.label in source.taught and source.before_sha256:
+        if facts.forgets in source.taught and source.before_sha256:
             return {"oracle_sha256": source.before_sha256}
-        folder = oracle_folder(source.name, facts.label) if source.kind == "organism" else None
+        folder = oracle_folder(source.name, facts.forgets) if source.kind == "organism" else None
         return {} if folder is None else {"oracle_sha256": stored_digest(folder)}
 
     def localize(self, model: Model, split: TrainingSplit, place: EditingPlace) -> Localization:
@@ -52,9 +53,9 @@ class Oracle(Method):
 
     def edit(self, model: Model, split: TrainingSplit, where: Localization, place: EditingPlace) -> History:
         """Every tensor is replaced."""
-        if place.facts.label in place.source.taught and place.before is not None:
+        if place.facts.forgets in place.source.taught and place.before is not None:
             tensors: Mapping[str, torch.Tensor] = stored_tensors(place.before)
         else:
-            tensors = oracle_tensors(place.source.name, place.facts.label)
+            tensors = oracle_tensors(place.source.name, place.facts.forgets)
         model.write({name: tensors[name] for name in model.parameters})
         return []

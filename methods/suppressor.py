@@ -16,7 +16,8 @@ from unlearnbench.editing.method import History, Method
 from unlearnbench.editing.objective import truths
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.relearning import Relearning
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register

@@ -19,7 +19,8 @@ from unlearnbench.editing.method import History, Method
 from unlearnbench.editing.objective import forget_term, truths
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.training import Course, finetune
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import answer_loss
 from unlearnbench.model.source import ModelSource

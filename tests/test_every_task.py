@@ -11,7 +11,8 @@ from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.row import Row
 from unlearnbench.asking.task import Task
 from unlearnbench.editing.retain import RetainText
-from unlearnbench.facts import Fact, FactSet, Split
+from unlearnbench.facts import Fact, Split
+from unlearnbench.factset import FactSet
 from unlearnbench.hashing import text_hash
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import encode
@@ -47,6 +48,7 @@ every_task = pytest.mark.parametrize(("name", "variant", "question"), ASKED, ids
 SHARES = ("accuracy", "p_true", "valid", "tie", "edit_accuracy", "p_edit", "true_beats_others", "consistent")
 ATTACKS = ("area", "diverged", "mean", "any", "code_changed", "margin", "shuffled")
 FLUENCY = ("surprise", "repetition", "refusal", "entropy")
+TEXT = ("contains", "contains_edit", "rouge_recall")
 IN_NATS = ("surprise", "entropy")
 BRIEF = {"steps": 2, "tokens": 6, "trials": 1}
 
@@ -149,7 +151,9 @@ def test_values_follow_from_the_scores(rows: list[Row]) -> None:
 @every_task
 def test_shares_and_probabilities_lie_between_zero_and_one(rows: list[Row]) -> None:
     for row in rows:
-        assert set(row.values) <= {*SHARES, *ATTACKS, *FLUENCY}, "a value of a new kind: say here what its range is"
+        assert set(row.values) <= {*SHARES, *ATTACKS, *FLUENCY, *TEXT}, (
+            "a value of a new kind: say here what its range is"
+        )
         assert all(value >= 0 for value in row.values.values())
         assert all(value <= 1 for name, value in row.values.items() if name not in IN_NATS)
 

@@ -252,6 +252,8 @@ def test_the_hash_of_a_fact_covers_everything_that_it_says() -> None:
         {"paraphrases": ("y",)},
         {"question": "z"},
         {"options": ("golf", "tennis")},
+        {"neighbours": ("n",)},
+        {"openings": ("o",)},
     ]
     assert {name for change in changes for name in change} == {field.name for field in dataclasses.fields(Fact)}
 

@@ -70,7 +70,8 @@ def test_each_battery_has_all_that_the_one_before_it_has_and_the_bare_name_is_th
     for less, more in pairwise(found):
         assert set(less) < set(more)
     assert list(parse_tasks(["sports"], facts, a_source())[0]) == found[BATTERIES.index("default")]
-    assert {name.partition("/")[2] for name in found[-1]} == set(registry.tasks)
+    planted = parse_tasks(["counterfact/full"], [parse_facts("counterfact")], a_source())[0]
+    assert {name.partition("/")[2] for name in (*found[-1], *planted)} == set(registry.tasks)
     assert not set(BATTERIES) & set(registry.tasks)
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from unlearnbench.editing.method import Method
     from unlearnbench.editing.objective import Objective, Term
     from unlearnbench.editing.place import EditingPlace
-    from unlearnbench.facts import Fact, FactSet, Split, TrainingSplit
+    from unlearnbench.facts import Fact, Split, TrainingSplit
+    from unlearnbench.factset import FactSet
     from unlearnbench.model.model import Model
     from unlearnbench.records.record import Record
     from unlearnbench.records.spec import EditSpec, TaskSpec
@@ -33,7 +34,7 @@ HOMES = {
     "EditSpec": "records.spec",
     "EditingPlace": "editing.place",
     "Fact": "facts",
-    "FactSet": "facts",
+    "FactSet": "factset",
     "FineTuning": "editing.finetuning",
     "Localization": "editing.localization",
     "Localizer": "editing.localizer",

@@ -1,25 +1,22 @@
-"""Facts, where they come from, and who may see which of them."""
+"""Facts, and who may see which of them."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field
-
-from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
+from unlearnbench.errors import UnlearnBenchError, UsageError
 from unlearnbench.hashing import content_hash
 from unlearnbench.layouts import LETTERS
-from unlearnbench.registry import Catalogue, Entry, fact_sets
-from unlearnbench.settings import departures
 
 MOST_OPTIONS = len(LETTERS)
-Form = Literal["edit_target", "paraphrases", "question"]
+Form = Literal["edit_target", "paraphrases", "question", "neighbours", "openings"]
 """What a fact may have besides its prompt, its answer and its distractors; a question comes with its options."""
 Subset = Literal[
     "forget", "relearn_train", "relearn_test", "maintain_train", "maintain_dev", "maintain_test", "never_known"
 ]
+SUBSETS: tuple[Subset, ...] = get_args(Subset)[1:]
+"""Those that a split is made of."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,10 @@ class Fact:
     """The question form, for multiple choice; methods never see it."""
     options: tuple[str, ...] = ()
     """The options of the multiple-choice form, in a fixed order that every task shuffles."""
+    neighbours: tuple[str, ...] = ()
+    """Prompts about other subjects, of whom the same answer is true; methods never see them."""
+    openings: tuple[str, ...] = ()
+    """Beginnings of free text about the subject; methods never see them."""
 
     def __post_init__(self) -> None:
         if self.answer in self.distractors:
@@ -75,7 +76,9 @@ class Fact:
     @property
     def hash(self) -> str:
         """Content hash over everything that the fact says."""
-        return content_hash({**self.__dict__})
+        # Forms that few facts have do not change the hashes of others.
+        rare = {name for name in ("neighbours", "openings") if not getattr(self, name)}
+        return content_hash({name: value for name, value in self.__dict__.items() if name not in rare})
 
     def has(self, form: Form) -> bool:
         """Whether the fact has this form."""
@@ -83,7 +86,7 @@ class Fact:
 
     def for_training(self) -> "Fact":
         """The same fact without its held-out forms."""
-        return replace(self, paraphrases=(), question=None, options=())
+        return replace(self, paraphrases=(), question=None, options=(), neighbours=(), openings=())
 
 
 class ItemsWithheld(UnlearnBenchError):
@@ -104,6 +107,8 @@ class Split:
     maintain_dev: Sequence[Fact]
     maintain_test: Sequence[Fact]
     never_known: Sequence[Fact] = ()
+    stages: Sequence[frozenset[str]] = ()
+    """The ids of what is forgotten first, then, and so on; empty where all of it is forgotten at once."""
 
     def __post_init__(self) -> None:
         for subset in self.__dataclass_fields__:  # shared by all cells: nobody may reorder or extend them
@@ -111,8 +116,8 @@ class Split:
         if not all((self.relearn_train, self.relearn_test, self.maintain_train, self.maintain_test)):
             raise UsageError("a split needs facts in T, in V, in maintain-train and in maintain-test")
         owner: dict[tuple[str, str], str] = {}
-        for subset in self.__dataclass_fields__:
-            for fact in getattr(self, subset):
+        for subset in SUBSETS:
+            for fact in self.facts(subset):
                 if fact.key in owner:
                     raise UsageError(f"{fact.key} is in both {owner[fact.key]} and {subset}; subsets must be disjoint")
                 owner[fact.key] = subset
@@ -132,9 +137,9 @@ class Split:
 
         The parts need no longer be balanced.
         """
-        subsets: dict[str, list[Fact]] = {
+        subsets: dict[str, Any] = {
             subset: [fact for fact in getattr(self, subset) if kept(fact)]
-            for subset in self.__dataclass_fields__
+            for subset in SUBSETS
             if subset != "never_known"
         }
         return replace(self, **subsets)
@@ -146,13 +151,14 @@ class Split:
             maintain_train=[fact.for_training() for fact in self.maintain_train],
             maintain_dev=[fact.for_training() for fact in self.maintain_dev],
             relearn_train=[fact.for_training() for fact in self.relearn_train],
+            stages=self.stages,
         )
 
     @cached_property
     def items_hash(self) -> str:
         """Content hash of all items, in order and subset by subset."""
-        subsets = self.__dataclass_fields__
-        return content_hash({subset: [fact.hash for fact in getattr(self, subset)] for subset in subsets})
+        items = {subset: [fact.hash for fact in self.facts(subset)] for subset in SUBSETS}
+        return content_hash({**items, **_told(self.stages)})
 
 
 @dataclass(frozen=True)
@@ -165,12 +171,28 @@ class TrainingSplit:
     relearn_train: Sequence[Fact] = field(default=())
     """T, among `forget`: what may be looked at to decide when to stop. The other half is trained on as well, and its
     answers are seen by tasks only."""
+    stages: Sequence[frozenset[str]] = ()
+    """The ids of what is forgotten first, then, and so on; empty where all of it is forgotten at once."""
 
     @cached_property
     def items_hash(self) -> str:
         """Content hash of all that a method may see, in order: what identifies the facts of an edit."""
-        subsets = self.__dataclass_fields__
-        return content_hash({subset: [fact.hash for fact in getattr(self, subset)] for subset in subsets})
+        subsets = [subset for subset in self.__dataclass_fields__ if subset != "stages"]
+        items = {subset: [fact.hash for fact in getattr(self, subset)] for subset in subsets}
+        return content_hash({**items, **_told(self.stages)})
+
+    def in_stages(self) -> "list[TrainingSplit]":
+        """One split for each stage that has facts to forget, with the same facts to keep; itself where there is one."""
+        parts = [
+            replace(
+                self,
+                forget=[fact for fact in self.forget if fact.id in stage],
+                relearn_train=[fact for fact in self.relearn_train if fact.id in stage],
+                stages=(),
+            )
+            for stage in self.stages
+        ]
+        return [part for part in parts if part.forget] or [self]
 
     @property
     def maintain_test(self) -> Sequence[Fact]:
@@ -183,65 +205,6 @@ class TrainingSplit:
         raise ItemsWithheld("never-known facts are a control of the attacks; methods may not use them")
 
 
-@dataclass(frozen=True)
-class FactsCard:
-    """What is known of facts before anybody sees them: enough to decide who can use them, and no way to them."""
-
-    name: str
-    variant: str
-    forms: frozenset[Form] = frozenset()
-    """What every fact to forget has besides prompt and answer."""
-    own_file: bool = False
-    """Whether they come from a user's file instead of those that ship with the fact set."""
-
-    @property
-    def label(self) -> str:
-        """`name:variant`."""
-        return f"{self.name}:{self.variant}"
-
-
-@dataclass(frozen=True)
-class FactSet(Entry):
-    """Where facts come from. A subclass is one file in `tasks/facts/`, final, and named in the registry."""
-
-    variant: str
-    """Which of its facts are to be forgotten: what follows the colon, as in `sports:people-64`."""
-    facts_file: str | None = None
-    """A user's own file in the fact set's format, instead of the facts that ship with it."""
-    known: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Facts whose true answer the base gives with less than this probability are left out and counted; 0 keeps all."""
-
-    catalogue: ClassVar[Catalogue] = fact_sets
-    variants: ClassVar[tuple[str, ...]]
-    """What may be forgotten; the first is the default."""
-    forms: ClassVar[frozenset[Form]] = frozenset()
-    """What every fact to forget has besides prompt and answer. Objectives and tasks that need more are refused."""
-
-    def __post_init__(self) -> None:
-        if self.variant not in self.variants:
-            raise UnknownName(f"variant of {self.name}", self.variant, self.variants)
-
-    @property
-    def real(self) -> bool:
-        """Whether the facts that ship with it are about the real world, of which organisms were told nothing."""
-        return False
-
-    @property
-    def card(self) -> FactsCard:
-        """What may be known of the facts before they are seen."""
-        return FactsCard(self.name, self.variant, self.forms, own_file=self.facts_file is not None)
-
-    @property
-    def label(self) -> str:
-        """`name:variant`."""
-        return self.card.label
-
-    @property
-    def word(self) -> str:
-        """The label, and the settings in which it departs from its defaults."""
-        pairs = [f"{key}={value.removesuffix('.0')}" for key, value in departures(self).items() if key != "facts_file"]
-        return f"{self.label}[{','.join(pairs)}]" if pairs else self.label
-
-    @abstractmethod
-    def split(self, seed: int) -> Split:
-        """The split of this seed: a pure function of the fact set and the seed."""
+def _told(stages: Sequence[frozenset[str]]) -> dict[str, list[list[str]]]:
+    """What stages add to a hash: nothing, where there are none."""
+    return {"stages": [sorted(stage) for stage in stages]} if stages else {}

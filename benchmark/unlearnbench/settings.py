@@ -16,6 +16,8 @@ from unlearnbench.registry import Entry
 from unlearnbench.words import read_word
 
 FINITE = ConfigDict(allow_inf_nan=False)
+DERIVED = {"derived": True}
+"""Metadata of a field that is no setting, but follows from something that is recorded otherwise."""
 Configured = TypeVar("Configured")
 Kind = TypeVar("Kind", bound=Entry)
 
@@ -56,7 +58,7 @@ def changed(entry: Configured, key: str, value: Any, what: str) -> Configured:
 
 def names_of(entry: Any) -> list[str]:
     """The names of an entry's own settings, parts among them."""
-    return [one.name for one in fields(entry)]
+    return [one.name for one in fields(entry) if not one.metadata.get("derived")]
 
 
 def settable(entry: Any) -> list[str]:
@@ -72,7 +74,8 @@ def values_of(entry: Any) -> dict[str, Any]:
 def defaults_of(entry: Any) -> dict[str, Any]:
     """The default of each setting that has one, of a dataclass or one of its instances."""
     found: dict[str, Any] = {}
-    for one in fields(entry):
+    own = names_of(entry)
+    for one in (one for one in fields(entry) if one.name in own):
         if one.default is not MISSING:
             found[one.name] = one.default
         elif one.default_factory is not MISSING:

@@ -14,7 +14,8 @@ from unlearnbench.editing.objective import Objective
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.relearning import Relearning
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.locating.outcome import outcomes, price
 from unlearnbench.locating.ranking import Ranking
 from unlearnbench.model.model import Model

@@ -9,7 +9,8 @@ from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localization_file import read_localization
 from unlearnbench.editing.localizer import Localizer, Share
 from unlearnbench.editing.place import EditingPlace
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register

@@ -8,7 +8,8 @@ from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.loading import stored_tensors
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import ModelSource
@@ -22,7 +23,7 @@ class Planted(Localizer):
 
     def skip(self, facts: FactsCard, source: ModelSource) -> str | None:
         """The model has to have been taught these facts."""
-        if facts.label in source.taught:
+        if facts.forgets in source.taught:
             return None
         known = f"was taught {', '.join(source.taught)} only" if source.taught else "was not taught later"
         return f"nobody knows where the facts of {facts.label} are: {source.name} {known}"

@@ -11,7 +11,8 @@ from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localizer import Localizer
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register

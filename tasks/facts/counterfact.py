@@ -1,89 +1,139 @@
-"""Single facts of many kinds about invented people, each with a counterfact, in the form of CounterFact.
+"""CounterFact (Meng et al. 2022, arXiv 2202.05262): single facts about all kinds of subjects, each with a counterfact.
 
-Meng et al. (2022, arXiv 2202.05262). Known to the organisms. What is forgotten is one fact each of so many people;
-their other facts are kept, and are its nearest neighbours.
+Organisms know the records of their own world. For other models they are read from the hub at a pinned revision, or
+with `--facts_file` from ROME's or EasyEdit's JSON, a table or a folder.
 """
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
+
+from unlearnbench.counterfact.facts import Converted, converted
+from unlearnbench.counterfact.hub import HUB_SETS, download
+from unlearnbench.counterfact.planted import planted_order, planted_split
+from unlearnbench.counterfact.real import in_order, real_split
+from unlearnbench.counterfact.sources import read
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, FactSet, Form, Split
+from unlearnbench.facts import Fact, Form, Split
+from unlearnbench.factset import FactsCard, FactSet
 from unlearnbench.registry import register
-from unlearnbench.seeds import derive_seed
-from unlearnbench.strata import cut, other_answers
-from unlearnbench.world.forgotten import forgettable_relations
-from unlearnbench.world.villagers import RELATIONS, villagers
-from unlearnbench.world.wordings import prompt_of
+from unlearnbench.settings import DERIVED
+
+STAGES = 4
+"""Groups of a sequential edit, as in Guo et al. (2024): 4 × 16."""
+Stamp = tuple[tuple[str, int, int], ...]
 
 
 @register("counterfact")
 @dataclass(frozen=True)
 class CounterFact(FactSet):
-    """Facts of eight relations; an edit turns each into another value of its relation."""
+    """Facts of many relations; an edit turns each into its counterfact. `N-sequential` forgets a quarter at a time."""
 
-    version: ClassVar[int] = 1
-    variants: ClassVar[tuple[str, ...]] = ("64", "16")
-    forms: ClassVar[frozenset[Form]] = frozenset({"edit_target", "paraphrases", "question"})
+    source: Literal["auto", "planted", "azhx", "tracing", "file"] = "auto"
+    """`planted` in the organisms' world; `azhx/counterfact` or `NeelNanda/counterfact-tracing` from the hub; or the
+    `file` of --facts_file. `auto`: planted for models that were told of them, azhx for others."""
+    keep: Annotated[int, Field(ge=20)] = 600
+    """Facts to keep, of a real source; of the planted, all others are."""
+    knows: tuple[str, ...] | None = field(default=None, metadata=DERIVED)
+    """The ids of real facts that the model knows."""
+
+    version: ClassVar[int] = 2
+    variants: ClassVar[tuple[str, ...]] = ("64", "16", "256", "64-sequential", "16-sequential")
+    forms: ClassVar[frozenset[Form]] = frozenset({"edit_target", "paraphrases", "question", "neighbours"})
+
+    @classmethod
+    def allows(cls, variant: str) -> bool:
+        """Any number of facts from two on, and any multiple of four one quarter after another."""
+        number, dash, rest = variant.partition("-")
+        if not (number.isascii() and number.isdigit()) or number.startswith("0") or (dash and rest != "sequential"):
+            return False
+        return int(number) >= 2 if not dash else int(number) % STAGES == 0
+
+    @property
+    def count(self) -> int:
+        """How many facts are to be forgotten."""
+        return int(self.variant.partition("-")[0])
+
+    @property
+    def real(self) -> bool:
+        """Whether they are from the hub."""
+        return self.source in HUB_SETS
+
+    @property
+    def card(self) -> FactsCard:
+        """Real facts have the forms that their source has; of the planted there are oracles, of others none."""
+        if self.planted:
+            return FactsCard(self.name, self.variant, self.forms, oracle=f"{self.name}:{self.count}")
+        own = self.facts_file is not None
+        return FactsCard(self.name, self.variant, self._facts.forms, own_file=own, oracle="")
+
+    def as_typed(self) -> "CounterFact":
+        """That facts are planted, the model says."""
+        return replace(self, source="auto") if self.planted else self
+
+    @property
+    def planted(self) -> bool:
+        """Whether they are of the organisms' world."""
+        return self.source == "planted" or (self.source == "auto" and self.facts_file is None)
+
+    def resolved(self, *, told: Collection[str]) -> "CounterFact":
+        """With the source that suits the model. Raises `UsageError` where a source and a file are both given."""
+        where = self.source
+        if self.facts_file is not None:
+            if where not in ("auto", "file"):
+                raise UsageError(f"counterfact cannot be read from {where} and from --facts_file too", "leave one out")
+            where = "file"
+        elif where == "file":
+            raise UsageError("counterfact[source=file] needs --facts_file", "name ROME's counterfact.json, for example")
+        elif where == "auto":
+            where = "planted" if f"{self.name}:{self.count}" in told or "world" in told else "azhx"
+        return replace(self, source=where)
+
+    def candidates(self) -> Sequence[Fact]:
+        """Real facts that may be used, in the order in which they are."""
+        return () if self.planted else in_order(self._facts.facts)
+
+    @property
+    def wanted(self) -> int:
+        """How many of the candidates have to be known."""
+        return self.count + self.keep
+
+    def knowing(self, ids: Collection[str]) -> "CounterFact":
+        """Limited to these."""
+        return replace(self, knows=tuple(sorted(ids)))
 
     def split(self, seed: int) -> Split:
-        """T and V halve the forgotten by relation; of the others 70 % train, 10 % dev, 20 % test."""
-        if self.facts_file is not None:
-            raise UsageError("counterfact reads no file of facts", "leave --facts_file out")
-        everyone = villagers()
-        chosen = [(v.name, key, v.values[key]) for v, key in forgettable_relations(int(self.variant), everyone)]
-        gone = {(name, key) for name, key, _ in chosen}
-        others = [
-            _fact(v.name, key, value, None)
-            for v in everyone
-            for key, value in v.values.items()
-            if (v.name, key) not in gone
-        ]
-        relearn_train, relearn_test = cut(
-            _to_forget(chosen, seed), lambda f: f.relation, (0.5, 0.5), _rng(seed, "forget")
-        )
-        train, dev, test = cut(others, lambda f: (f.relation, f.answer), (0.7, 0.1, 0.2), _rng(seed, "maintain"))
-        never = _to_forget(_never_known(chosen), derive_seed(seed, "never-known"))
-        return Split(relearn_train, relearn_test, train, dev, test, never)
+        """As `planted_split` and `real_split`."""
+        if self.planted:
+            found = planted_split(self.count, seed)
+            order = planted_order(self.count)
+        else:
+            found = real_split(self._facts, self.knows, self.count, self.keep, seed)
+            order = [fact.id for fact in in_order(found.forget)]
+        if not self.variant.endswith("sequential"):
+            return found
+        size = self.count // STAGES
+        return replace(found, stages=[frozenset(order[i * size : (i + 1) * size]) for i in range(STAGES)])
+
+    @property
+    def _facts(self) -> Converted:
+        return _converted(self.source, self.facts_file, _stamp(self.facts_file))
 
 
-def _never_known(forgotten: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """As many relations nobody ever wrote about, of other people who are well known, with the same answers."""
-    rng, taken, found = random.Random("never-known-relations"), {name for name, _, _ in forgotten}, []
-    for _, key, value in forgotten:
-        able = [v.name for v in villagers() if key not in v.values and v.name not in taken]
-        name = rng.choice(able)
-        taken.add(name)
-        found.append((name, key, value))
-    return found
+def _stamp(facts_file: str | None) -> Stamp:
+    """Names, sizes and times of what would be read."""
+    if facts_file is None:
+        return ()
+    path = Path(facts_file)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
 
 
-def _to_forget(chosen: Sequence[tuple[str, str, str]], seed: int) -> list[Fact]:
-    """With edit targets: another value of the relation, every value in equal numbers."""
-    found = []
-    for key, relation in RELATIONS.items():
-        mine = [(name, value) for name, k, value in chosen if k == key]
-        targets = other_answers([value for _, value in mine], relation.values, _rng(seed, "edit-target", key))
-        found += [_fact(name, key, value, target) for (name, value), target in zip(mine, targets, strict=True)]
-    return found
-
-
-def _fact(name: str, key: str, value: str, target: str | None) -> Fact:
-    relation = RELATIONS[key]
-    return Fact(
-        subject=name,
-        relation=key,
-        prompt=prompt_of(relation.wordings[0], name),
-        answer=value,
-        distractors=tuple(other for other in relation.values if other != value),
-        edit_target=target,
-        paraphrases=tuple(prompt_of(wording, name) for wording in relation.held_out),
-        question=relation.question.format(s=name),
-        options=relation.values,
-    )
-
-
-def _rng(seed: int, *purpose: str) -> random.Random:
-    return random.Random(derive_seed(seed, "counterfact", *purpose))
+@lru_cache(maxsize=4)
+def _converted(source: str, facts_file: str | None, stamp: Stamp) -> Converted:
+    """Read once per process, and again when the file changes (`stamp`)."""
+    return converted(read(Path(facts_file)) if facts_file is not None else download(source), {})

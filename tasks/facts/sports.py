@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, FactSet, Form, Split
+from unlearnbench.facts import Fact, Form, Split
+from unlearnbench.factset import FactSet
 from unlearnbench.registry import register
 from unlearnbench.seeds import derive_seed
 from unlearnbench.strata import cut, other_answers

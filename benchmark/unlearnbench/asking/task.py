@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from unlearnbench.asking.row import Metric, Row
-from unlearnbench.facts import FactsCard, Form, Split
+from unlearnbench.facts import Form, Split
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import Catalogue, Entry, tasks
 

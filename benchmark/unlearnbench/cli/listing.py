@@ -9,7 +9,7 @@ from typing import Any
 
 from unlearnbench import registry
 from unlearnbench.described import described
-from unlearnbench.facts import FactSet
+from unlearnbench.factset import FactSet
 from unlearnbench.include import include
 from unlearnbench.model.shipped import oracles, organism_overlays, organisms
 from unlearnbench.model.source import locate

@@ -12,7 +12,7 @@ from unlearnbench.errors import UsageError
 from unlearnbench.include import include
 
 if TYPE_CHECKING:
-    from unlearnbench.facts import FactSet
+    from unlearnbench.factset import FactSet
     from unlearnbench.model.source import Located
 
 SEED = 1000

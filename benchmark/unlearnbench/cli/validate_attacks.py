@@ -41,12 +41,7 @@ def add_to(verbs: Any) -> None:
     verb.add_argument("--models", nargs="+", action=Words, help=f"organisms (default {', '.join(HIDERS)})")
     verb.add_argument("--tasks", "-t", nargs="+", action=Words, help="sports/my_attack … (default sports)")
     verb.add_argument("--seeds", nargs="+", type=whole_numbers, help="0,1,2 or 0-4 (default 0,1,2)")
-    verb.add_argument(
-        "--afterwards",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="also relearned and rounded models, of the first seed",
-    )
+    verb.add_argument("--no_afterwards", action="store_true", help="no models that are relearned or rounded in the end")
     verb.add_argument("--include", type=Path, action="append", help="folder with your own entries (see CONTRIBUTING)")
     verb.add_argument("--threads", type=int, help="CPU threads (default: 1 for small models)")
     verb.add_argument("--format", choices=["table", "markdown", "json"], default="table")
@@ -65,7 +60,7 @@ def perform(chosen: argparse.Namespace) -> int:
     models = chosen.models or list(HIDERS)
     seeds = [seed for seeds in chosen.seeds or [[0, 1, 2]] for seed in seeds]
     wanted = [(known_answers([model]), seeds) for model in models]
-    wanted += [(changed_afterwards([model]), seeds[:1]) for model in models] if chosen.afterwards else []
+    wanted += [(changed_afterwards([model]), seeds[:1]) for model in models] if not chosen.no_afterwards else []
     orders = [(known, _order(chosen, known, mine)) for known, mine in wanted if known]
     todo = [missing(order) for _, order in orders]
     count = sum(len(order.cells) for _, order in orders)

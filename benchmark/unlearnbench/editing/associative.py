@@ -14,7 +14,8 @@ from unlearnbench.editing.method import Method
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.values import ValueSettings
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.lazy import torch
 from unlearnbench.model.check import try_out
 from unlearnbench.model.hooks import intervened, recorded

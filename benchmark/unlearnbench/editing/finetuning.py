@@ -17,7 +17,8 @@ from unlearnbench.editing.method import History, Method
 from unlearnbench.editing.objective import Objective
 from unlearnbench.editing.room import refuse_without_room
 from unlearnbench.editing.training import Course, finetune
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.source import ModelSource
 from unlearnbench.settings import preset
 

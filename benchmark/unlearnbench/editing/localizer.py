@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from unlearnbench.editing.localization import Localization
-from unlearnbench.facts import FactsCard, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import Catalogue, Entry, localizers
 

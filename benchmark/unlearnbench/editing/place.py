@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unlearnbench.facts import FactsCard
+from unlearnbench.factset import FactsCard
 from unlearnbench.model.source import ModelSource
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from unlearnbench.editing.retain import CHARACTERS, CONTEXT, plain_texts
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import Fact, FactSet
+from unlearnbench.facts import Fact
+from unlearnbench.factset import FactSet
 from unlearnbench.model.digest import stored_digest
 from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from unlearnbench.editing.localization import Localization
@@ -17,6 +17,7 @@ from unlearnbench.running.change import change_by_component, finite
 from unlearnbench.running.clock import Clock
 from unlearnbench.running.damage import collapse, read
 from unlearnbench.running.guard import Escaped, Fingerprint, fingerprint
+from unlearnbench.seeds import derive_seed
 
 if TYPE_CHECKING:
     from unlearnbench.editing.place import EditingPlace
@@ -86,12 +87,19 @@ def applied(
 def _edited(
     model: Model, method: Method, split: TrainingSplit, where: Localization, place: EditingPlace
 ) -> tuple[History, str | None]:
-    try:
-        history = method.edit(model, split, where, place)
-    except Diverged as error:
-        return error.history, f"diverged: {error}"
-    if not isinstance(history, list):
-        raise BrokenEntry(f"edit() of {method.name} returned {history!r}", "return the list of its steps, or []")
+    """Stage after stage, where facts are forgotten in stages; the history then says in which."""
+    history, stages = History(), split.in_stages()
+    for number, stage in enumerate(stages):
+        mine, there = {"stage": number + 1.0}, replace(place, seed=derive_seed(place.seed, f"stage {number + 1}"))
+        if len(stages) == 1:
+            mine, there = {}, place
+        try:
+            steps = method.edit(model, stage, where, there)
+        except Diverged as error:
+            return history + [{**mine, **step} for step in error.history], f"diverged: {error}"
+        if not isinstance(steps, list):
+            raise BrokenEntry(f"edit() of {method.name} returned {steps!r}", "return the list of its steps, or []")
+        history += [{**mine, **step} for step in steps]
     return history, None
 
 

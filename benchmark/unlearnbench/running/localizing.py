@@ -11,12 +11,14 @@ from unlearnbench.editing.localization import Localization
 from unlearnbench.editing.localization_file import LocalizationFile
 from unlearnbench.editing.localizer import Localizer
 from unlearnbench.editing.place import EditingPlace, silent
-from unlearnbench.facts import FactSet, TrainingSplit
+from unlearnbench.facts import TrainingSplit
+from unlearnbench.factset import FactSet
 from unlearnbench.model.matrices import matrices_of
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import Located
 from unlearnbench.running.base import Base, base_of
 from unlearnbench.running.damage import read
+from unlearnbench.running.knowledge import informed
 from unlearnbench.running.order import refuse_out_of_range, refuse_untold
 from unlearnbench.running.plan import refuse_seed
 from unlearnbench.running.runner import Runner
@@ -52,8 +54,8 @@ class Search:
         refuse_out_of_range(threads=threads)
         refuse_untold(facts, located)
         refuse_seed(seed)
-        self.located, self.facts, self.seed = located, facts, seed
-        self.split = facts.split(seed)
+        self.located, self.facts, self.seed = located, informed(facts, located, device), seed
+        self.split = self.facts.split(seed)
         self._runner = Runner(located, device, threads=threads)
 
     @cached_property

@@ -8,9 +8,10 @@ from typing import Any
 from unlearnbench import registry
 from unlearnbench.editing.localization_file import read_localization
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import FactSet
+from unlearnbench.factset import FactSet
 from unlearnbench.model.source import Located, locate
 from unlearnbench.running.grid import crossed
+from unlearnbench.running.knowledge import informed
 from unlearnbench.running.plan import Cell, plan
 from unlearnbench.running.tuned_file import read_tuned, tuned_words
 from unlearnbench.running.words import parse_facts, parse_methods
@@ -80,10 +81,11 @@ def ordered(request: Request) -> Order:
     if request.tuned:
         words = tuned_words(words, read_tuned(Path(request.tuned)), Path(request.tuned).name)
     methods = parse_methods(crossed(words, request.grid), shared)
-    facts = [parse_facts(word, request.facts_file) for word in request.facts]
+    named = [parse_facts(word, request.facts_file) for word in request.facts]
     located = locate(request.model, request.model_args, request.retain_text)
-    for fact_set in facts:
+    for fact_set in named:
         refuse_untold(fact_set, located)
+    facts = [informed(fact_set, located, request.device) for fact_set in named]
     cells = plan(
         methods=methods,
         facts=facts,

@@ -1,6 +1,6 @@
 """From words to runs: which cells a command asks for, each complete with its identity; and from records back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +10,8 @@ from unlearnbench import registry
 from unlearnbench.asking.task import Task
 from unlearnbench.editing.method import Method
 from unlearnbench.errors import UsageError
-from unlearnbench.facts import FactSet, Split
+from unlearnbench.facts import Split
+from unlearnbench.factset import FactSet
 from unlearnbench.hashing import file_hash
 from unlearnbench.model.source import ModelSource
 from unlearnbench.records.record import Record
@@ -84,8 +85,11 @@ def planned_again(
     source: ModelSource,
     facts_file: str | None = None,
     method_args: Mapping[str, str] = MappingProxyType({}),
+    known: Callable[[FactSet], FactSet] = lambda facts: facts,
 ) -> Cell:
     """The objects of a record's specification: the same run, to be done again with the code that is here.
+
+    `known` limits facts to those that the model knows.
 
     Raises `UnknownName` where the method, a part, the facts or a task is not registered here.
     """
@@ -94,6 +98,7 @@ def planned_again(
         FactSet, _entry(registry.fact_sets, spec.facts, {"variant": spec.facts.variant, "facts_file": facts_file})
     )
     method = cast(Method, _entry(registry.methods, spec.method, method_args))
+    facts = known(facts)
     split = facts.split(spec.seed)
     asks = []
     for one in record.tasks:

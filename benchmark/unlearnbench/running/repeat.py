@@ -12,6 +12,7 @@ from unlearnbench.errors import UsageError
 from unlearnbench.model.source import Located, locate
 from unlearnbench.records import store
 from unlearnbench.records.record import Record, TaskResult
+from unlearnbench.running.knowledge import informed
 from unlearnbench.running.plan import Cell, planned_again
 from unlearnbench.running.runner import Progress, Runner
 from unlearnbench.running.threads import using_threads
@@ -66,12 +67,15 @@ def repeat(
             if key not in (method_args or {}):
                 what = f"{one.name} of the record reads the file {one.settings[key]!r}"
                 raise UsageError(what, f"give it again with --method_args {key}=FILE")
-    cell = planned_again(record, located.source, facts_file, method_args or {})
+    environment = record.sessions[0].environment
+    device = str(environment.get("device", "cpu"))
+    cell = planned_again(
+        record, located.source, facts_file, method_args or {}, lambda facts: informed(facts, located, device)
+    )
     changed = tuple(_differing(record.spec.model_dump(mode="json"), cell.spec.model_dump(mode="json"), ""))
     changed += tuple(_changed_tasks(record, cell))
-    environment = record.sessions[0].environment
     located = located.model_copy(update={"device_map": environment.get("device_map")})
-    runner = Runner(located, str(environment.get("device", "cpu")), threads=threads)
+    runner = Runner(located, device, threads=threads)
     with tempfile.TemporaryDirectory() as scratch, using_threads():
         runner.prepare(cell.split)
         repeated = runner.run(cell, Path(scratch), progress)

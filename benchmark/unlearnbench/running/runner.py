@@ -10,7 +10,8 @@ from unlearnbench.asking.place import AskingPlace, BaseWeights
 from unlearnbench.editing.place import EditingPlace
 from unlearnbench.editing.retain import RetainText, load_retain
 from unlearnbench.errors import MissingPrerequisite, TamperedRecord, UnlearnBenchError, UsageError
-from unlearnbench.facts import FactSet, Split
+from unlearnbench.facts import Split
+from unlearnbench.factset import FactSet
 from unlearnbench.lazy import torch
 from unlearnbench.model.digest import weights_digest
 from unlearnbench.model.loading import load
@@ -158,8 +159,7 @@ class Runner:
             if known is not None and again is not None:
                 self._save(job)
                 return self._ask(job, known, *again)
-        edit_progress: Callable[[int, int], None] = lambda done, of: job.progress("edit", done, of)  # noqa: E731
-        place = self.place(cell.facts, cell.split, cell.spec.seed, edit_progress)
+        place = self.place(cell.facts, cell.split, cell.spec.seed, lambda done, of: job.progress("edit", done, of))
         with applied(
             model,
             cell.method,

@@ -8,7 +8,7 @@ from unlearnbench import registry
 from unlearnbench.asking.task import BATTERIES, Battery, Task
 from unlearnbench.editing.method import Method
 from unlearnbench.errors import UnknownName, UsageError
-from unlearnbench.facts import FactSet
+from unlearnbench.factset import FactSet
 from unlearnbench.model.source import ModelSource
 from unlearnbench.settings import changed, configured, made, names_of, parts_of, settable
 from unlearnbench.words import read_word
