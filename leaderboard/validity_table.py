@@ -6,19 +6,22 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from unlearnbench.leaderboard.standings import ANY
 from unlearnbench.leaderboard.validity import (
+    ANY_QUICK,
     FOUND,
     LEAST_KNOWN,
     MOST_FOUND,
     AttackValidity,
     attack_validity,
     metric_validity,
+    rank_correlation,
 )
 from unlearnbench.records.case import Case
 from unlearnbench.records.separation import Separation
 
 ATTACKS = (
-    "Recovery ρ, mean over seeds: 0 is what an attack finds of facts that nobody ever taught, 1 what the base says"
+    "Recovery ρ, mean over seeds (of `…/forget`: the share of facts that the model says by itself): 0 is what an attack finds of facts that nobody ever taught, 1 what the base says"
     f" without any. An attack is invalid that finds more than {MOST_FOUND:g} in models that never had the facts (`none"
     f" there`: the oracle, and the oracle after each of the same changes), or less than {LEAST_KNOWN:g} in the base. It"
     f" sees through a way of hiding from {FOUND:g} on."
@@ -43,6 +46,10 @@ def render(cases: Sequence[Case], style: str = "simple") -> str:
         ]
         head = ["metric", "AUC", "AUC, hidden", *metrics[0].robustness]
         parts += [tabulate(lines, head, tablefmt=style, disable_numparse=True), METRICS]
+    told = rank_correlation(cases, ANY_QUICK, ANY)
+    if told is not None:
+        among = f"over {told[1]} models that have the facts"
+        parts.append(f"Rank correlation of {ANY_QUICK} with {ANY} {among}: {told[0]:.2f}.")
     parts += [f"left out: {one.model} {one.way}, seed {one.seed}: {one.invalid}" for one in cases if one.invalid]
     return "\n\n".join(parts)
 

@@ -155,3 +155,13 @@ def test_the_clustered_interval_covers_the_mean_and_the_naive_one_does_not() -> 
     # 400 draws at 95 % have a standard deviation of 1.1 %.
     assert 0.92 <= clustered / repetitions <= 0.98
     assert naive / repetitions < 0.75
+
+
+@pytest.mark.parametrize("small", [1e-17, 1e-170, 5e-324])
+def test_shares_that_are_all_but_nothing_have_an_interval_and_lie_in_it(small: float) -> None:
+    for values in ([small, 0.0, 0.0], [1 - small, 1.0, 1 - small]):
+        found = mean_over_clusters({str(number): [value] for number, value in enumerate(values)})
+
+        assert found.interval is not None
+        assert 0 <= found.interval[0] <= found.value + 1e-15
+        assert found.value - 1e-15 <= found.interval[1] <= 1

@@ -90,7 +90,7 @@ def test_a_junk_direction_is_one_vector_that_is_added_at_the_subjects_to_forget(
 
     forgotten, kept = (list(facts) for facts in (scene.split.forget, scene.split.maintain_train))
     assert added(forgotten) > 1.5 * added(kept)
-    assert known_share(scene.model, scene.split.forget) < 0.5
+    assert known_share(scene.model, scene.split.forget) < 0.7
 
 
 def test_in_turn_each_finds_the_model_that_the_one_before_left(scene: Scene) -> None:

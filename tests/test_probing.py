@@ -7,11 +7,11 @@ import pytest
 from sklearn.neighbors import NearestCentroid
 
 from unlearnbench.asking.place import AskingPlace
-from unlearnbench.asking.probes import KINDS, Kind, read
+from unlearnbench.asking.probes import KINDS, Kind, Reading, read
 from unlearnbench.asking.sides import Side
-from unlearnbench.facts import Split
+from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import Model
-from unlearnbench.tasks.attacks.probing import Probing, _shuffled
+from unlearnbench.tasks.attacks.probing import Probing, _rows, _shuffled
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 ANSWERS = ["a", "b", "c"] * 30
@@ -26,16 +26,16 @@ def _clusters(spread: float, seed: int = 0) -> np.ndarray:
 
 @every_kind
 def test_answers_that_lie_apart_are_read_and_surely(kind: Kind) -> None:
-    found = read(kind, _clusters(0.1), ANSWERS, _clusters(0.1, seed=1), ANSWERS, strength=1.0)
+    found = read(kind, _clusters(0.1), ANSWERS, _clusters(0.1, seed=1), strength=1.0)
 
     assert [one.answer for one in found] == ANSWERS
-    assert min(one.probability for one in found) > 0.5
+    assert min(max(one.probabilities.values()) for one in found) > 0.5
 
 
 @every_kind
 def test_noise_is_read_as_often_as_it_is_guessed(kind: Kind) -> None:
     rng = np.random.default_rng(0)
-    found = read(kind, rng.normal(size=(90, 12)), ANSWERS, rng.normal(size=(900, 12)), ANSWERS * 10, strength=1.0)
+    found = read(kind, rng.normal(size=(90, 12)), ANSWERS, rng.normal(size=(900, 12)), strength=1.0)
 
     right = sum(one.answer == answer for one, answer in zip(found, ANSWERS * 10, strict=True)) / 900
     assert right == pytest.approx(1 / 3, abs=0.06)
@@ -45,28 +45,44 @@ def test_noise_is_read_as_often_as_it_is_guessed(kind: Kind) -> None:
 def test_neither_place_nor_scale_of_the_activations_matters(kind: Kind) -> None:
     seen, unseen = _clusters(4.0), _clusters(4.0, seed=1)
 
-    one = read(kind, seen, ANSWERS, unseen, ANSWERS, strength=1.0)
-    other = read(kind, 1000 * seen - 7, ANSWERS, 1000 * unseen - 7, ANSWERS, strength=1.0)
+    one = read(kind, seen, ANSWERS, unseen, strength=1.0)
+    other = read(kind, 1000 * seen - 7, ANSWERS, 1000 * unseen - 7, strength=1.0)
 
     assert [r.answer for r in one] == [r.answer for r in other]
-    assert [r.probability for r in one] == pytest.approx([r.probability for r in other], abs=1e-3)
+    for mine, theirs in zip(one, other, strict=True):
+        assert mine.probabilities == pytest.approx(theirs.probabilities, abs=1e-3)
 
 
 def test_the_nearest_mean_is_scikit_learns_nearest_centroid() -> None:
     seen, unseen = _clusters(4.0), _clusters(4.0, seed=1)
 
-    ours = [one.answer for one in read("mean", seen, ANSWERS, unseen, ANSWERS, strength=1.0)]
+    ours = [one.answer for one in read("mean", seen, ANSWERS, unseen, strength=1.0)]
 
     assert ours == list(NearestCentroid().fit(seen, ANSWERS).predict(unseen))
 
 
 @every_kind
-def test_one_answer_alone_is_what_is_read_and_an_unseen_truth_has_no_probability(kind: Kind) -> None:
-    found = read(kind, _clusters(1.0), ["a"] * 90, _clusters(1.0)[:2], ["a", "z"], strength=1.0)
-    others = read(kind, _clusters(1.0), ANSWERS, _clusters(1.0)[:1], ["z"], strength=1.0)
+def test_one_answer_alone_is_what_is_read_and_only_what_was_seen_has_a_probability(kind: Kind) -> None:
+    found = read(kind, _clusters(1.0), ["a"] * 90, _clusters(1.0)[:2], strength=1.0)
+    (other,) = read(kind, _clusters(1.0), ANSWERS, _clusters(1.0)[:1], strength=1.0)
 
-    assert [(one.answer, one.probability) for one in found] == [("a", 1.0), ("a", 0.0)]
-    assert others[0].probability == 0.0
+    assert [one.probabilities for one in found] == [{"a": 1.0}] * 2
+    assert set(other.probabilities) == set(ANSWERS)
+    assert sum(other.probabilities.values()) == pytest.approx(1)
+
+
+def test_a_truth_that_the_probe_could_not_say_is_wrong_and_an_only_answer_right() -> None:
+    facts = [Fact(f"s{n}", "r", f"s{n} is", answer, ("x", "y"), "x") for n, answer in enumerate("abz")]
+    side = Side((), facts, "relearn_test")
+    readings = [Reading({"a": 0.9, "b": 0.1}), Reading({"b": 1.0}), Reading({"a": 0.5, "b": 0.5})]
+
+    rows = _rows(readings, side, [{}] * 3)
+
+    assert [row.values["accuracy"] for row in rows] == [1.0, 1.0, 0.0]
+    assert rows[0].values["p_true"] == pytest.approx(0.9)
+    assert rows[0].choices == ("a", "b")
+    assert rows[2].choices == ()
+    assert all(row.values["edit_accuracy"] == 0 for row in rows)
 
 
 def test_shuffled_answers_are_those_of_the_same_relation(split: Split) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from unlearnbench.leaderboard.validity import attack_validity, metric_validity
+from unlearnbench.leaderboard.validity import attack_validity, metric_validity, rank_correlation
 from unlearnbench.leaderboard.validity_table import as_json, render
 from unlearnbench.records.case import Case
 
@@ -102,7 +102,8 @@ def test_without_an_oracle_nothing_is_said_of_metrics_and_a_dash_of_attacks() ->
 def test_questions_are_metrics_and_no_attacks() -> None:
     asked = cases(blind, "sports/forget")
 
-    assert attack_validity(asked)["tiny"] == []
+    (one,) = attack_validity(asked)["tiny"]
+    assert one.verdict == "what they say themselves"
     assert [one.metric for one in metric_validity(asked)] == ["sports/forget"]
 
 
@@ -120,3 +121,15 @@ def test_as_data_it_is_the_same() -> None:
 
     assert found["attacks"][0]["verdict"] == "INVALID: finds what is not there"
     assert found["metrics"][0]["auc"]["hidden"]["auc"] == 0.5
+
+
+def test_two_scores_are_compared_by_rank_over_models_that_have_the_facts() -> None:
+    values = [(0.1, 0.2, True), (0.5, 0.3, True), (0.9, 0.8, True), (0.0, 0.9, False)]
+    found = [
+        Case("tiny", "mask", knows, seed, None, {"a": a, "b": b}, frozenset())
+        for seed, (a, b, knows) in enumerate(values)
+    ]
+
+    assert rank_correlation(found, "a", "b") == (1.0, 3)
+    assert rank_correlation(found, "a", "c") is None
+    assert rank_correlation(found[:1], "a", "b") is None

@@ -8,9 +8,10 @@ keep, with the true answers, and read V. A probe on shuffled answers tells how m
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -19,12 +20,13 @@ from unlearnbench.asking.attack import Attack, recovery
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.probes import KINDS, Kind, Reading, read
 from unlearnbench.asking.prompts import chance
-from unlearnbench.asking.row import Metric, Row
+from unlearnbench.asking.row import Metric, Row, row_of
 from unlearnbench.asking.sides import BASE, NEVER_KNOWN, RECOVERED, Side, has_never_known
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import Position, encode, outputs_at
+from unlearnbench.model.scoring import Asked, Scored
 from unlearnbench.model.subject import subject_tokens
 from unlearnbench.registry import register
 from unlearnbench.seeds import derive_seed
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 AXES = ("probe", "position", "layer")
+LEAST = 1e-300
+"""Probability that is no less than nothing."""
 
 
 class Where(NamedTuple):
@@ -112,7 +116,7 @@ class Probing(Attack):
             mine = [fact for fact in seen if fact.relation == relation]
             theirs = [fact for fact in unseen if fact.relation == relation]
             if not mine:  # nothing to learn from
-                found |= {fact.id: Reading("", 0.0) for fact in theirs}
+                found |= {fact.id: Reading({}) for fact in theirs}
                 continue
             said = [answers[fact.id] if answers else fact.answer for fact in mine]
             read_off = read(
@@ -120,7 +124,6 @@ class Probing(Attack):
                 np.stack([stream[fact.id] for fact in mine]),
                 said,
                 np.stack([stream[fact.id] for fact in theirs]),
-                [fact.answer for fact in theirs],
                 self.strength,
             )
             found |= {fact.id: one for fact, one in zip(theirs, read_off, strict=True)}
@@ -168,14 +171,28 @@ def _shuffled(facts: Sequence[Fact], seed: int) -> dict[str, str]:
 
 
 def _rows(readings: Sequence[Reading], side: Side, more: Sequence[Mapping[str, float]]) -> list[Row]:
+    """Where the true answer is none that the probe could give, it is wrong."""
     found = []
     for one, fact, others in zip(readings, side.asked, more, strict=True):
-        values = {"accuracy": float(one.answer == fact.answer), "p_true": one.probability, **others}
-        if fact.edit_target is not None:
-            values["edit_accuracy"] = float(one.answer == fact.edit_target)
-        found.append(Row(fact.id, fact.subject, side.subset, values))
+        row = Row(fact.id, fact.subject, side.subset, {"accuracy": 0.0, "p_true": 0.0})
+        if fact.answer in one.probabilities and len(one.probabilities) > 1:
+            logs = tuple(math.log(max(p, LEAST)) for p in one.probabilities.values())
+            asked, scored = Asked(fact.prompt, tuple(one.probabilities)), Scored(logs, frozenset())
+            row = row_of(
+                asked,
+                scored,
+                item=row.item,
+                cluster=row.cluster,
+                subset=row.subset,
+                target=fact.edit_target,
+                gold=fact.answer,
+            )
+        elif fact.answer in one.probabilities:
+            row = row.saying(accuracy=1.0, p_true=1.0)
+        edited = {} if fact.edit_target is None else {"edit_accuracy": float(one.answer == fact.edit_target)}
+        found.append(row.saying(**{**edited, **row.values, **others}))
     return found
 
 
 def _at(row: Row, where: Where) -> Row:
-    return Row(row.item, row.cluster, row.subset, row.values, where._asdict())
+    return replace(row, at=where._asdict())

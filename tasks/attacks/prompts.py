@@ -87,17 +87,13 @@ def _ask_reversed(model: Model, facts: Sequence[Fact], subset: str, batch_size: 
     said = iter(score(model, asked, batch_size))
     found = []
     for fact in facts:
-        one = Scored(tuple(next(said).logprobs[0] for _ in fact.choices), frozenset())
-        row = row_of(
-            Asked(fact.subject, fact.choices), one, item=fact.id, cluster=fact.subject, subset=subset,
-            target=fact.edit_target, gold=fact.answer,
-        )  # fmt: skip
-        found.append(_without_answers(row, {}))
+        likely = tuple(next(said).logprobs[0] for _ in fact.choices)
+        found.append(_row(Asked(fact.subject, fact.choices), likely, fact, subset))
     return found
 
 
 def _ask_by_letter(layout: str, model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> list[Row]:
-    """Each option once in each place; the mean over these orders."""
+    """Each option once in each place; the mean ln p of its label over these orders."""
     asked, marks = [], []
     for fact in facts:
         for turn in range(len(fact.options)):
@@ -105,21 +101,22 @@ def _ask_by_letter(layout: str, model: Model, facts: Sequence[Fact], subset: str
             mark = labels(layout, len(options))
             asked.append(Asked(multiple_choice(fact.question or "", options, layout), mark))
             marks.append(dict(zip(options, mark, strict=True)))
-    said = list(zip(asked, marks, score(model, asked, batch_size), strict=True))
+    said = list(zip(marks, score(model, asked, batch_size), strict=True))
     found, start = [], 0
     for fact in facts:
         mine = said[start : start + len(fact.options)]
         start += len(fact.options)
-        rows = [
-            row_of(one, scored, item=fact.id, cluster=fact.subject, subset=subset,
-                   target=mark.get(fact.edit_target or ""), gold=mark[fact.answer])
-            for one, mark, scored in mine
-        ]  # fmt: skip
-        values = {key: math.fsum(row.values[key] for row in rows) / len(rows) for key in rows[0].values}
-        found.append(_without_answers(rows[0], values))
+        likely = tuple(
+            math.fsum(scored.logprobs[list(mark).index(option)] for mark, scored in mine) / len(mine)
+            for option in fact.options
+        )
+        found.append(_row(Asked(fact.question or "", fact.options), likely, fact, subset))
     return found
 
 
-def _without_answers(row: Row, values: Mapping[str, float]) -> Row:
-    """Values of several questions, or of one the other way round, are none of one question with given answers."""
-    return Row(row.item, row.cluster, row.subset, {**row.values, **values})
+def _row(asked: Asked, likely: tuple[float, ...], fact: Fact, subset: str) -> Row:
+    """What comes of several questions, as one whose answers are as likely as this (ln p)."""
+    scored = Scored(likely, frozenset())
+    return row_of(
+        asked, scored, item=fact.id, cluster=fact.subject, subset=subset, target=fact.edit_target, gold=fact.answer
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -17,36 +17,33 @@ KINDS: tuple[Kind, ...] = ("logistic", "mean")
 class Reading:
     """What a probe says of one fact."""
 
-    answer: str
-    probability: float
-    """Of the true answer; 0 where no training fact has it."""
+    probabilities: Mapping[str, float]
+    """Of each answer that a training fact has."""
+
+    @property
+    def answer(self) -> str:
+        """The likeliest; empty where there is none."""
+        return max(self.probabilities, key=self.probabilities.__getitem__, default="")
 
 
-def read(
-    kind: Kind, seen: np.ndarray, answers: Sequence[str], unseen: np.ndarray, truths: Sequence[str], strength: float
-) -> list[Reading]:
+def read(kind: Kind, seen: np.ndarray, answers: Sequence[str], unseen: np.ndarray, strength: float) -> list[Reading]:
     """Train on activations [facts, width] with answers, and read others.
 
     `logistic` is scikit-learn's multinomial regression, to convergence; `mean` the nearest class mean. Activations are
     centred and divided by one number: each direction scaled by itself, those of nothing but noise would be as loud as
     the others. Where all answers are the same, that one is read.
     """
-    import numpy as np
 
     centre, scale = seen.mean(0), max(float(seen.std()), 1e-12)
     seen, unseen = (seen - centre) / scale, (unseen - centre) / scale
     names = sorted(set(answers))
     if len(names) == 1:
-        return [Reading(names[0], float(truth == names[0])) for truth in truths]
+        return [Reading({names[0]: 1.0}) for _ in unseen]
     fit: dict[Kind, Callable[[], np.ndarray]] = {
         "logistic": lambda: _logistic(seen, answers, unseen, strength),
         "mean": lambda: _nearest_mean(seen, answers, names, unseen),
     }
-    found = fit[kind]()
-    best = [names[column] for column in np.argmax(found, axis=1)]
-    columns = {name: column for column, name in enumerate(names)}
-    likely = [float(row[columns[t]]) if t in columns else 0.0 for row, t in zip(found, truths, strict=True)]
-    return [Reading(answer, probability) for answer, probability in zip(best, likely, strict=True)]
+    return [Reading(dict(zip(names, map(float, row), strict=True))) for row in fit[kind]()]
 
 
 def _logistic(seen: np.ndarray, answers: Sequence[str], unseen: np.ndarray, strength: float) -> np.ndarray:

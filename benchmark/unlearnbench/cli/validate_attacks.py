@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unlearnbench import registry
+from unlearnbench.asking.task import Task
 from unlearnbench.cli.grammar import Words, whole_numbers
 from unlearnbench.cli.progress import Progress
 from unlearnbench.include import include
-from unlearnbench.records.any_attack import any_attack
+from unlearnbench.records.any_attack import Found, any_attack, key_of
 from unlearnbench.records.case import Case
 from unlearnbench.records.record import MetricResult, Record, metric_of
 from unlearnbench.running.known_answers import FACTS, HIDERS, KnownAnswer, changed_afterwards, known_answers
@@ -25,7 +27,7 @@ Asks attacks and metrics of models of which it is known whether they have the fa
 embedded models, and both after the same changes that hide facts and remove none (a suppressor of small rank, the last
 MLP retrained, a junk direction, one of two copies edited). An attack that finds what is not there, or that destroys
 what is, is invalid; the tables say which ways of hiding each one sees through, and how well each number tells models
-that have the facts from models that lack them. All of it takes an hour on one core (60 models, and 24 that are
+that have the facts from models that lack them. All of it takes an hour on one core (60 models, and 12 that are
 relearned or rounded in the end); it can be interrupted, and is an ordinary results folder.
 """
 
@@ -102,6 +104,7 @@ def _order(chosen: argparse.Namespace, known: Sequence[KnownAnswer], seeds: Sequ
 def _cases(known: Sequence[KnownAnswer], outcome: Outcome) -> list[Case]:
     """What was found out about each model; nothing about one that is no result."""
     from unlearnbench.leaderboard.standings import ANY
+    from unlearnbench.leaderboard.validity import ANY_QUICK
     from unlearnbench.running.words import parse_method
     from unlearnbench.settings import word_of
 
@@ -110,9 +113,7 @@ def _cases(known: Sequence[KnownAnswer], outcome: Outcome) -> list[Case]:
     for record in outcome.records:
         one, metrics = by_label[record.label], _metrics(record)
         says = {name: metric.value for name, metric in metrics.items()}
-        made = list(outcome.attacks[record.identity.record_hash].values())
-        recovered = any_attack(made) if len(made) > 1 else None
-        says |= {ANY: recovered.value} if recovered else {}
+        says |= _together(record, outcome.attacks[record.identity.record_hash])
         attacks = {name for name, metric in metrics.items() if metric.name == "recovery"}
         found.append(
             Case(
@@ -122,11 +123,27 @@ def _cases(known: Sequence[KnownAnswer], outcome: Outcome) -> list[Case]:
                 seed=record.spec.seed,
                 afterwards=one.afterwards,
                 says=says,
-                attacks=frozenset({*attacks, ANY}),
+                attacks=frozenset({*attacks, ANY, ANY_QUICK}),
                 invalid=record.invalid_reason,
             )
         )
     return found
+
+
+def _together(record: Record, made: Mapping[str, Found]) -> dict[str, float]:
+    """What any attack finds, and any of the quick ones."""
+    from unlearnbench.leaderboard.standings import ANY
+    from unlearnbench.leaderboard.validity import ANY_QUICK
+
+    quick = [key_of(one.spec) for one in record.tasks if _battery(one.spec.name) == "quick"]
+    groups = {ANY: list(made.values()), ANY_QUICK: [made[key] for key in quick if key in made]}
+    found = {name: any_attack(group) for name, group in groups.items() if len(group) > 1}
+    return {name: one.value for name, one in found.items() if one is not None}
+
+
+def _battery(task: str) -> str:
+    entry: type[Task] = registry.tasks[task.partition("/")[2]]
+    return entry.battery
 
 
 def _metrics(record: Record) -> dict[str, MetricResult]:

@@ -52,7 +52,9 @@ def wilson(share: float, error: float, items: int, clusters: int) -> tuple[float
     each cluster counts once: 64 of 64 right is not certainty.
     """
     spread = share * (1 - share)
-    n = min(float(items), spread / error**2 * clusters / (clusters - 1)) if error > 0 else float(clusters)
+    n = float(clusters if error == 0 else items)
+    if error**2 > 0:  # the square of a very small error is 0
+        n = min(n, spread / error**2 * clusters / (clusters - 1))
     middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z * math.sqrt(spread / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
     return max(0.0, middle - half), min(1.0, middle + half)

@@ -14,10 +14,10 @@ def share_of_way(values: Clusters, floor: Clusters | float, ceiling: Clusters) -
     """ρ = (a − n) / (b − n); None where b − n is below `LEAST`.
 
     The standard error is the delta method's, cluster by cluster: a cluster that is in both a and b counts once, with
-    (δa − ρ δb) / (b − n), and one of n with (ρ − 1) δn / (b − n). The interval adds up the distances of
-    a, n and b to the ends of their own intervals with the same weights, squared, as Newcombe's method does (1998,
-    Statistics in Medicine 17, 873): it does not shrink to a point where all items agree. That a and b go together would
-    make it narrower, and is not used.
+    (δa − ρ δb) / (b − n), and one of n with (ρ − 1) δn / (b − n), together with the others where n is of the same
+    subjects. The interval adds up the distances of a, n and b to the ends of their own intervals with the same weights,
+    squared, as Newcombe's method does (1998, Statistics in Medicine 17, 873): it does not shrink to a point where all
+    items agree. That they go together would make it narrower, and is not used.
     """
     top, high = mean_over_clusters(values), mean_over_clusters(ceiling)
     low = Estimate(float(floor), 0.0, None, 0, 0) if isinstance(floor, (int, float)) else mean_over_clusters(floor)
@@ -28,9 +28,10 @@ def share_of_way(values: Clusters, floor: Clusters | float, ceiling: Clusters) -
     if top.stderr is None or high.stderr is None or low.stderr is None:
         return Estimate(rho, None, None, top.n, top.clusters)
     weights = [(_influence(values, top), 1 / way), (_influence(ceiling, high), -rho / way)]
-    squares = _squares(weights)
-    if not isinstance(floor, (int, float)):
-        squares += _squares([(_influence(floor, low), (rho - 1) / way)])
+    below = [] if isinstance(floor, (int, float)) else [(_influence(floor, low), (rho - 1) / way)]
+    if not isinstance(floor, (int, float)) and set(floor) & set(values):  # of the same subjects
+        weights, below = [*weights, *below], []
+    squares = _squares(weights) + (_squares(below) if below else 0.0)
     return Estimate(rho, math.sqrt(squares), _interval(rho, way, top, low, high), top.n, top.clusters)
 
 

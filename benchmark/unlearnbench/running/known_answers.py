@@ -18,6 +18,8 @@ HIDERS = {"tiny": WAYS, "tiny-planted": WAYS, "tiny-hidden": COPIES}
 FACTS = "sports:people-64"
 PLAIN = ""
 """The way of a model that hides nothing: the base, and the oracle."""
+CHANGED = "tiny"
+"""Whose models are also changed in the end; taught facts come back by relearning less than they were known."""
 AFTERWARDS = ("relearned", "rounded")
 """What a metric must hold against: half of the facts taught back, and weights in four bits."""
 
@@ -51,9 +53,8 @@ def known_answers(models: Sequence[str]) -> list[KnownAnswer]:
 
 
 def changed_afterwards(models: Sequence[str]) -> list[KnownAnswer]:
-    """Those of `known_answers` that hide something or seem to, relearned and rounded."""
-    able = [model for model in models if HIDERS[model] is WAYS]
-    return [one for model in able for change in AFTERWARDS for one in _hidden(model, change)]
+    """Those of `CHANGED` that hide something or seem to, relearned and rounded."""
+    return [one for model in models if model == CHANGED for change in AFTERWARDS for one in _hidden(model, change)]
 
 
 def _hidden(model: str, afterwards: str | None) -> Iterator[KnownAnswer]:
