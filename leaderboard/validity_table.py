@@ -23,9 +23,9 @@ from unlearnbench.records.separation import Separation
 ATTACKS = (
     "Recovery ρ, mean over seeds: 0 is what an attack finds of facts that nobody ever taught, 1 what the base says"
     " without any; in the line of `…/forget`, the share of facts that a model says by itself. An attack is invalid that"
-    f" finds more than {MOST_FOUND:g} in models that never had the facts (`none there`: the oracle, and the oracle after"
-    f" each of the same changes), or less than {LEAST_KNOWN:g} in the base. It sees through a way of hiding from {FOUND:g}"
-    " on."
+    f" finds more than {MOST_FOUND:g} in models that never had the facts (`none there`: the oracle, and the oracle"
+    f" after each of the same changes), or less than {LEAST_KNOWN:g} in the base. It sees through a way of hiding from"
+    f" {FOUND:g} on."
 )
 METRICS = (
     "AUC: the share of pairs of a model that has the facts and one that lacks them in which the first scores higher,"
