@@ -19,17 +19,8 @@ PRINTERS = (f"{PACKAGE}/cli/", f"{PACKAGE}/organisms/pretrain.py")
 LOADER = f"{PACKAGE}/model/loading.py"
 DOORS = (f"{PACKAGE}/__init__.py", f"{PACKAGE}/__main__.py")
 WINGS = (
-    "ground",
-    "world",
-    "counterfact",
-    "model",
-    "editing",
-    "locating",
-    "asking",
-    "records",
-    "running",
-    "organisms",
-    "cli",
+    *("ground", "world", "counterfact", "model", "lm_eval_bridge", "editing", "locating"),
+    *("asking", "records", "running", "organisms", "cli"),
 )
 """In order: each may import the wings before it and itself, and none behind it."""
 
