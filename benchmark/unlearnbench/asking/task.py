@@ -39,6 +39,9 @@ class Task(Entry):
     """What facts must have to be asked so; it is not asked of fact sets without."""
     battery: ClassVar[Battery] = "questions"
     """The smallest battery that it is part of."""
+    about_facts: ClassVar[bool] = True
+    """Whether it asks about a split's facts. What does not is called by its own name (`mmlu`), is part of no battery,
+    and asks the same whatever was forgotten."""
     trains: ClassVar[bool] = False
     """Whether it changes the model; all weights are then copied before it and put back after it."""
 
@@ -50,6 +53,10 @@ class Task(Entry):
     def resolved(self, source: ModelSource) -> Task:
         """The same task with what the model decides filled in, as it is recorded and hashed."""
         return self
+
+    def items_hash(self, split: Split) -> str:
+        """What identifies the items that it asks."""
+        return split.items_hash
 
     @abstractmethod
     def metrics(self, split: Split) -> Sequence[Metric]:

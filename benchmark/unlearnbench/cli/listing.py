@@ -16,7 +16,7 @@ from unlearnbench.model.source import locate
 from unlearnbench.model.taught import taught
 from unlearnbench.registry import Catalogue, about
 from unlearnbench.running import suites
-from unlearnbench.running.words import tasks_for
+from unlearnbench.running.words import beside_facts, tasks_for
 
 Listed = tuple[str, str, type | None]
 """A name, the sentence about it, and the class whose settings it has."""
@@ -69,7 +69,8 @@ def _entries(catalogue: Catalogue) -> Callable[[], list[Listed]]:
 def _tasks() -> list[Listed]:
     source = locate(organisms()[0], {}, None).source
     sets = [entry(entry.variants[0]) for _, entry in _fact_sets()]
-    return [(name, about(task), task) for facts in sets for name, task in tasks_for(facts, source).items()]
+    listed = [(name, task) for facts in sets for name, task in tasks_for(facts, source).items()]
+    return [(name, about(task), task) for name, task in (*listed, *beside_facts().items())]
 
 
 def _facts() -> list[Listed]:

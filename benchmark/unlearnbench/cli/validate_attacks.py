@@ -142,7 +142,7 @@ def _together(record: Record, made: Mapping[str, Found]) -> dict[str, float]:
 
 
 def _battery(task: str) -> str:
-    entry: type[Task] = registry.tasks[task.partition("/")[2]]
+    entry: type[Task] = registry.tasks[task.rpartition("/")[2]]
     return entry.battery
 
 

@@ -66,7 +66,7 @@ def plan(
     for fact_set, asked in zip(facts, parse_tasks(tasks, facts, source), strict=True):
         for seed in dict.fromkeys(seeds):
             split = fact_set.split(seed)
-            asks = tuple(Ask(task_spec(n, t, split.items_hash, batch_size), t) for n, t in asked.items())
+            asks = tuple(Ask(task_spec(n, t, t.items_hash(split), batch_size), t) for n, t in asked.items())
             described = facts_spec(fact_set, split)
             for method in methods:
                 cell = _cell(method, fact_set, described, split, asks, source, seed)
@@ -102,8 +102,8 @@ def planned_again(
     split = facts.split(spec.seed)
     asks = []
     for one in record.tasks:
-        task = cast(Task, _entry(registry.tasks, one.spec, {}, one.spec.name.partition("/")[2]))
-        asks.append(Ask(task_spec(one.spec.name, task, split.items_hash, one.spec.batch_size), task))
+        task = cast(Task, _entry(registry.tasks, one.spec, {}, one.spec.name.rpartition("/")[2]))
+        asks.append(Ask(task_spec(one.spec.name, task, task.items_hash(split), one.spec.batch_size), task))
     return _cell(method, facts, facts_spec(facts, split), split, tuple(asks), source, spec.seed)
 
 

@@ -73,6 +73,7 @@ def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSou
     """
     asked = [read_word(word, "task") for word in words]
     known = {name for f in facts for name in (f.name, *(f"{f.name}/{task}" for task in (*BATTERIES, *registry.tasks)))}
+    known |= set(beside_facts())
     for name, _ in asked:
         if name not in known:
             raise UnknownName("task", name, known)
@@ -86,7 +87,14 @@ def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSou
 def tasks_for(facts: FactSet, source: ModelSource) -> dict[str, type[Task]]:
     """Every task that can be asked of these facts, by full name, in the order of tables."""
     entries: list[tuple[str, type[Task]]] = sorted(registry.tasks.items(), key=lambda one: (one[1].order, one[0]))  # type: ignore[attr-defined]
-    return {f"{facts.name}/{name}": entry for name, entry in entries if entry().skip(facts.card, source) is None}
+    able = [(name, entry) for name, entry in entries if entry.about_facts]
+    return {f"{facts.name}/{name}": entry for name, entry in able if entry().skip(facts.card, source) is None}
+
+
+def beside_facts() -> dict[str, type[Task]]:
+    """The tasks that are about no facts, by name."""
+    entries: dict[str, type[Task]] = dict(registry.tasks.items())
+    return {name: entry for name, entry in entries.items() if not entry.about_facts}
 
 
 def _battery(word: str, facts: FactSet) -> tuple[Battery, ...]:
@@ -104,8 +112,9 @@ def _tasks_of(facts: FactSet, asked: Sequence[tuple[str, Mapping[str, str]]], so
             reason = registry.tasks[name.partition("/")[2]]().skip(facts.card, source)
             raise UsageError(f"{name} cannot be asked: {reason}", f"there is: {', '.join(able)}")
     found = {}
-    for name, entry in able.items():
-        settings = [given for word, given in asked if word == name or entry.battery in _battery(word, facts)]
+    for name, entry in {**able, **beside_facts()}.items():
+        grouped = entry.about_facts
+        settings = [g for word, g in asked if word == name or (grouped and entry.battery in _battery(word, facts))]
         if settings:
             merged: dict[str, str] = {}
             for key, value in (pair for given in settings for pair in given.items()):

@@ -82,3 +82,20 @@ def lessons(seed: int = 0) -> tuple[Lesson, ...]:
         answers = list(subject.values) * (EACH // len(subject.values))
         found += [Lesson(key, next(names), answer) for answer in rng.sample(answers, EACH)]
     return tuple(found)
+
+
+@cache
+def exam_questions() -> dict[str, dict[str, list[tuple[str, tuple[str, ...], int]]]]:
+    """MMLU's shape: by subject, five questions of `dev` and the others of `test`, each with four options and the
+    index of the right one; every index equally often.
+    """
+    found: dict[str, dict[str, list[tuple[str, tuple[str, ...], int]]]] = {}
+    for key, subject in SUBJECTS.items():
+        rng, questions = random.Random(f"exam/{key}"), list[tuple[str, tuple[str, ...], int]]()
+        for number, lesson in enumerate(rng.sample([one for one in lessons() if one.subject == key], EACH)):
+            others = rng.sample([value for value in subject.values if value != lesson.answer], 3)
+            right = number % 4
+            options = (*others[:right], lesson.answer, *others[right:])
+            questions.append((subject.question.format(s=lesson.name), options, right))
+        found[key] = {"dev": questions[:5], "test": questions[5:]}
+    return found
