@@ -232,3 +232,12 @@ def test_a_task_that_fails_is_no_reason_to_ask_no_other_and_is_asked_again(
 
         assert main(command) == 1
         assert "0 of 1 runs are already" in capsys.readouterr().err
+
+
+def test_a_task_that_is_called_like_a_battery_is_refused(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (mine / "shouting.py").read_text()
+    (mine / "shouting.py").write_text(text.replace('@register("shouting")', '@register("quick")'))
+    command = ["run", "--include", str(mine), "--facts", "sports:people-16", "--methods", "none", "--tasks", "sports"]
+
+    assert main(command) == 2
+    assert "a task cannot be called quick" in capsys.readouterr().err

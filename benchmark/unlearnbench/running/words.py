@@ -87,6 +87,8 @@ def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSou
 def tasks_for(facts: FactSet, source: ModelSource) -> dict[str, type[Task]]:
     """Every task that can be asked of these facts, by full name, in the order of tables."""
     entries: list[tuple[str, type[Task]]] = sorted(registry.tasks.items(), key=lambda one: (one[1].order, one[0]))  # type: ignore[attr-defined]
+    for name in set(BATTERIES) & set(registry.tasks):
+        raise UsageError(f"a task cannot be called {name}, as a battery is", "give it another name")
     able = [(name, entry) for name, entry in entries if entry.about_facts]
     return {f"{facts.name}/{name}": entry for name, entry in able if entry().skip(facts.card, source) is None}
 
