@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import inner_loop
+import lm_eval_scorer
 import localizing
 import scoring
 import threads
@@ -24,6 +25,14 @@ Ratios = dict[str, float]
 
 def _scoring() -> Ratios:
     return {f"HFLM / ours, {line['prompts']}": line["HFLM / ours"] for line in scoring.compare()}
+
+
+def _lm_eval() -> Ratios:
+    return {
+        f"simple_evaluate / {line['way']}, vocabulary {line['vocabulary']}": line["simple_evaluate"]
+        for line in lm_eval_scorer.compare()
+        if line["way"] != lm_eval_scorer.THEIRS
+    }
 
 
 def _threads() -> Ratios:
@@ -50,6 +59,7 @@ def _inner_loop() -> Ratios:
 
 PARTS: dict[str, Callable[[], Ratios]] = {
     "scoring": _scoring,
+    "lm_eval": _lm_eval,
     "threads": _threads,
     "localizing": _localizing,
     "training": _training,
