@@ -98,6 +98,8 @@ def draw(found: Mapping[str, Mapping[str, Sequence[Attacked]]], path: Path) -> N
         panel.axhline(0, color="grey", linewidth=0.8)
         panel.set_xscale("symlog", linthresh=1)
         panel.set_xticks(steps, [str(step) for step in steps])
+        panel.minorticks_off()
+        panel.set_xlim(min(steps), 1.15 * max(steps))
         panel.set_title(model)
         panel.set_xlabel("steps of relearning T")
     panels[0].set_ylabel("recovery ρ of V")

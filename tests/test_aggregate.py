@@ -157,9 +157,9 @@ def test_the_clustered_interval_covers_the_mean_and_the_naive_one_does_not() -> 
     assert naive / repetitions < 0.75
 
 
-@pytest.mark.parametrize("small", [1e-17, 1e-170, 5e-324])
+@pytest.mark.parametrize("small", [1.2e-16, 1e-17, 1e-170, 5e-324])
 def test_shares_that_are_all_but_nothing_have_an_interval_and_lie_in_it(small: float) -> None:
-    for values in ([small, 0.0, 0.0], [1 - small, 1.0, 1 - small]):
+    for values in ([small, 0.0, 0.0], [1 - small, 1.0, 1.0], [1 - small, 1.0, 1 - small]):
         found = mean_over_clusters({str(number): [value] for number, value in enumerate(values)})
 
         assert found.interval is not None

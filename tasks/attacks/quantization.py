@@ -40,7 +40,7 @@ class Quantization(VariantAttack):
 
     axes: ClassVar[tuple[str, ...]] = ("bits",)
     order: ClassVar[int] = 70
-    battery: ClassVar[Battery] = "quick"
+    battery: ClassVar[Battery] = "full"
 
     def metrics(self, split: Split) -> Sequence[Metric]:
         """Also: which share of the edited weights has another code than the base's, and the mean margin to the next."""

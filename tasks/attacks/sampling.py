@@ -34,7 +34,7 @@ class Sampling(Attack):
     """Numbers of samples, one after another."""
 
     order: ClassVar[int] = 54
-    battery: ClassVar[Battery] = "quick"
+    battery: ClassVar[Battery] = "full"
 
     def metrics(self, split: Split) -> Sequence[Metric]:
         """Recovery of one sample, and of each number; who never knew says the answer too, with enough samples."""

@@ -52,9 +52,9 @@ def wilson(share: float, error: float, items: int, clusters: int) -> tuple[float
     each cluster counts once: 64 of 64 right is not certainty.
     """
     spread = share * (1 - share)
-    n = float(clusters if error == 0 else items)
-    if error**2 > 0:  # the square of a very small error is 0
-        n = min(n, spread / error**2 * clusters / (clusters - 1))
+    n = float(clusters)
+    if spread > 0 and error > 0:  # a share may round to 1, and the square of an error to 0
+        n = min(float(items), spread / error**2 * clusters / (clusters - 1)) if error**2 > 0 else float(items)
     middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z * math.sqrt(spread / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
     return max(0.0, middle - half), min(1.0, middle + half)
