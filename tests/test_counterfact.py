@@ -13,7 +13,9 @@ from unlearnbench.counterfact.record import CounterFactRecord
 from unlearnbench.counterfact.sources import Reading
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.facts import Fact
+from unlearnbench.hashing import file_hash
 from unlearnbench.mentions import stands_in
+from unlearnbench.running.plan import facts_spec
 from unlearnbench.running.words import parse_facts
 from unlearnbench.tasks.facts.counterfact import CounterFact
 
@@ -322,6 +324,18 @@ def test_models_that_were_told_of_the_world_are_asked_for_planted_facts_and_othe
     assert CounterFact("64").resolved(told=("counterfact:64",)).source == "planted"
     assert CounterFact("64").resolved(told=("sports:people-64",)).source == "azhx"
     assert CounterFact("64", source="tracing").resolved(told=()).source == "tracing"
+
+
+def test_a_folder_is_known_by_the_files_in_it_and_a_file_by_its_bytes(
+    file: Callable[[Sequence[CounterFactRecord]], str], tmp_path: Path
+) -> None:
+    path = Path(file([record(i) for i in range(100)]))
+    whole, folder = real("16", str(path)), real("16", str(path.parent))
+
+    assert whole.file_sha256 == file_hash(path)
+    assert folder.file_sha256 == whole.file_sha256  # one file is the same by either name
+    assert facts_spec(folder, folder.split(0)).file_sha256 == folder.file_sha256
+    assert CounterFact("16").file_sha256 is None
 
 
 def test_a_changed_file_is_read_again(file: Callable[[Sequence[CounterFactRecord]], str]) -> None:

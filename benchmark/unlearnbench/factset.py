@@ -3,12 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from unlearnbench.errors import UnknownName
 from unlearnbench.facts import Fact, Form, Split
+from unlearnbench.hashing import file_hash
 from unlearnbench.registry import Catalogue, Entry, fact_sets
 from unlearnbench.settings import departures
 
@@ -95,6 +97,11 @@ class FactSet(Entry):
     def label(self) -> str:
         """`name:variant`."""
         return self.card.label
+
+    @property
+    def file_sha256(self) -> str | None:
+        """Digest of the user's own file, if there is one."""
+        return None if self.facts_file is None else file_hash(Path(self.facts_file))
 
     @property
     def word(self) -> str:

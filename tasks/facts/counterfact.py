@@ -76,6 +76,11 @@ class CounterFact(FactSet):
         return replace(self, source="auto") if self.planted else self
 
     @property
+    def file_sha256(self) -> str | None:
+        """Of a folder, the names and digests of the files that were read."""
+        return None if self.facts_file is None else self._facts.sha256
+
+    @property
     def planted(self) -> bool:
         """Whether they are of the organisms' world."""
         return self.source == "planted" or (self.source == "auto" and self.facts_file is None)

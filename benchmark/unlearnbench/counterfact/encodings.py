@@ -53,7 +53,9 @@ def _parquet(data: bytes) -> list[Any]:
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     try:
-        rows: list[Any] = pq.read_table(pa.BufferReader(data)).to_pylist()
+        # On this thread alone: a program that ends while pyarrow's own threads still do is aborted (exit 134).
+        table = pq.read_table(pa.BufferReader(data), use_threads=False, pre_buffer=False)
+        rows: list[Any] = table.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise Damaged(f"parquet: {(str(error).splitlines() or ['it cannot be read'])[0]}") from None
     return rows

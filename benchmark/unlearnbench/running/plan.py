@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast, get_type_hints
 
@@ -135,7 +134,7 @@ def facts_spec(facts: FactSet, split: Split) -> FactsSpec:
         variant=facts.variant,
         version=facts.version,
         settings=own,
-        file_sha256=file_hash(Path(facts.facts_file)) if facts.facts_file else None,
+        file_sha256=facts.file_sha256,
         items_sha256=split.for_methods().items_hash,
     )
 
