@@ -97,10 +97,11 @@ class Mmlu(Task):
         from unlearnbench.lm_eval_bridge.exams import stratified
         from unlearnbench.lm_eval_bridge.scorer import scorer_of
 
-        exams = _read(self.data, self.folder, self._digest())
+        digest = self._digest()
+        exams = _read(self.data, self.folder, digest)
         asked = stratified({subject: len(exam["test"]) for subject, exam in exams.items()}, self.limit)
         wanted = {f"mmlu_{subject}": places for subject, places in asked.items() if places}
-        tasks = _tasks(self.data, self.folder, self._digest(), self.num_fewshot, self.layout)
+        tasks = _tasks(self.data, self.folder, digest, self.num_fewshot, self.layout)
         results = evaluate(
             scorer_of(model, place.batch_size),
             {**tasks, "tasks": {name: tasks["tasks"][name] for name in wanted}},

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.prompts import chance, standard_metrics
-from unlearnbench.asking.row import Metric, Row, row_of
+from unlearnbench.asking.row import Metric, Row, row_about
 from unlearnbench.asking.task import Task
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Form, Split
@@ -46,14 +46,6 @@ class Neighborhood(Task):
             raise UsageError("no fact to forget has a neighbour that nobody trains on", "forget or keep fewer facts")
         found = score(model, [asked for *_, asked in items], place.batch_size)
         return [
-            row_of(
-                asked,
-                scored,
-                item=f"{fact.id}#neighbour-{number}",
-                cluster=fact.subject,
-                subset="neighborhood",
-                target=fact.edit_target,
-                gold=fact.answer,
-            )
+            row_about(fact, asked, scored, "neighborhood", f"neighbour-{number}")
             for (fact, number, asked), scored in zip(items, found, strict=True)
         ]

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.prompts import chance, standard_metrics
-from unlearnbench.asking.row import Metric, Row, row_of
+from unlearnbench.asking.row import Metric, Row, row_about
 from unlearnbench.asking.task import Task
 from unlearnbench.facts import Fact, Form, Split
 from unlearnbench.model.model import Model
@@ -44,14 +44,6 @@ def _ask(model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> l
     items = [(fact, i, Asked(prompt, fact.choices)) for fact in facts for i, prompt in enumerate(fact.paraphrases)]
     found = score(model, [asked for _, _, asked in items], batch_size)
     return [
-        row_of(
-            asked,
-            scored,
-            item=f"{fact.id}#wording-{i}",
-            cluster=fact.subject,
-            subset=subset,
-            target=fact.edit_target,
-            gold=fact.answer,
-        )
+        row_about(fact, asked, scored, subset, f"wording-{i}")
         for (fact, i, asked), scored in zip(items, found, strict=True)
     ]

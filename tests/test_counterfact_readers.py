@@ -89,7 +89,7 @@ def _tracing(case: int) -> Row:
 
 CASES = range(len(FACTS))
 MAKERS = {"rome": _rome, "easyedit": _easyedit, "tracing": _tracing}
-PARSERS = {"rome": rome.parse, "easyedit": easyedit.parse, "tracing": tracing.parse}
+PARSERS = {"rome": rome.ROME.parse, "easyedit": easyedit.EASYEDIT.parse, "tracing": tracing.TRACING.parse}
 
 
 def _rows(form: str) -> list[Row]:
@@ -164,7 +164,7 @@ def _core(record: CounterFactRecord) -> tuple[Any, ...]:
 
 
 def test_a_rome_row_becomes_a_record_with_all_its_prompts() -> None:
-    (record,) = rome.parse([_rome(1)], "x")
+    (record,) = rome.ROME.parse([_rome(1)], "x")
 
     assert record == CounterFactRecord(
         case_id=1,
@@ -183,7 +183,7 @@ def test_a_rome_row_becomes_a_record_with_all_its_prompts() -> None:
 
 @pytest.mark.parametrize("form", ["easyedit", "tracing"])
 def test_the_same_facts_in_another_form_have_equal_prompts_subjects_and_targets(form: str) -> None:
-    expected = [_core(record) for record in rome.parse(_rows("rome"), "x")]
+    expected = [_core(record) for record in rome.ROME.parse(_rows("rome"), "x")]
 
     assert [_core(record) for record in PARSERS[form](_rows(form), "x")] == expected
 
@@ -289,7 +289,7 @@ def test_a_list_that_cannot_be_read_is_refused_by_row_and_field() -> None:
     rows = [_rome(0), {**_rome(1), "neighborhood_prompts": "['a' 'b', 'c']"}]
 
     with pytest.raises(UsageError, match="FILE, row 2: field 'neighborhood_prompts' cannot be read as a list"):
-        rome.parse(rows, "FILE")
+        rome.ROME.parse(rows, "FILE")
 
 
 def test_a_tracing_row_is_read_by_its_relation_whether_or_not_its_prefix_is_empty() -> None:
@@ -297,7 +297,7 @@ def test_a_tracing_row_is_read_by_its_relation_whether_or_not_its_prefix_is_empt
     assert (inside["relation_prefix"], outside["relation_prefix"]) == ("The mother tongue of", "")
     assert inside["subject"].startswith(" ")
 
-    records = tracing.parse([inside, outside], "x")
+    records = tracing.TRACING.parse([inside, outside], "x")
 
     assert [record.template for record in records] == ["The mother tongue of {} is", "{} was born in"]
     assert [record.prompt for record in records] == [inside["prompt"], outside["prompt"]]
@@ -306,11 +306,11 @@ def test_a_tracing_row_is_read_by_its_relation_whether_or_not_its_prefix_is_empt
 
 def test_a_tracing_row_whose_prompt_is_not_its_relation_is_refused() -> None:
     with pytest.raises(UsageError, match="FILE, row 2: field 'prompt' is not 'relation' with the subject"):
-        tracing.parse([_tracing(0), {**_tracing(1), "prompt": "Somebody was born in"}], "FILE")
+        tracing.TRACING.parse([_tracing(0), {**_tracing(1), "prompt": "Somebody was born in"}], "FILE")
 
 
 def test_the_rows_of_tracing_are_the_cases_in_their_order() -> None:
-    assert [record.case_id for record in tracing.parse(_rows("tracing"), "x")] == list(CASES)
+    assert [record.case_id for record in tracing.TRACING.parse(_rows("tracing"), "x")] == list(CASES)
 
 
 def test_the_order_of_keys_says_nothing() -> None:
@@ -320,7 +320,7 @@ def test_the_order_of_keys_says_nothing() -> None:
     rows = [alphabetic(row) for row in _rows("rome")]
 
     assert list(rows[0]["requested_rewrite"]) != list(_rome(0)["requested_rewrite"])
-    assert rome.parse(rows, "x") == rome.parse(_rows("rome"), "x")
+    assert rome.ROME.parse(rows, "x") == rome.ROME.parse(_rows("rome"), "x")
 
 
 @pytest.mark.parametrize("form", MAKERS)
@@ -348,7 +348,7 @@ def test_line_breaks_and_non_breaking_spaces_stay_in_the_text(writer: str, tmp_p
 def test_generation_prompts_are_kept_once_in_their_order_and_no_other_list_is_touched() -> None:
     row = {**_rome(0), "neighborhood_prompts": ["The same is", "The same is"]}
 
-    (record,) = rome.parse([row], "x")
+    (record,) = rome.ROME.parse([row], "x")
 
     assert record.generation_prompts == ("Ilka Varn eats", "Ilka Varn sings")
     assert record.neighborhood_prompts == ("The same is", "The same is")
@@ -358,7 +358,7 @@ def test_spaces_around_subject_and_targets_are_taken_off() -> None:
     row = _rome(0)
     rewrite = {**row["requested_rewrite"], "subject": " Ilka Varn", "target_true": {"str": " French ", "id": "Q1"}}
 
-    (record,) = rome.parse([{**row, "requested_rewrite": rewrite}], "x")
+    (record,) = rome.ROME.parse([{**row, "requested_rewrite": rewrite}], "x")
 
     assert (record.subject, record.target_true, record.prompt) == (
         "Ilka Varn",
@@ -430,7 +430,7 @@ def test_a_field_that_is_wrong_is_named_with_its_row(form: str, field: str, valu
 
 def test_a_row_that_is_no_object_is_refused_by_its_number() -> None:
     with pytest.raises(UsageError, match="FILE, row 2: it is not an object with named fields"):
-        rome.parse([_rome(0), ["x"]], "FILE")  # type: ignore[list-item]
+        rome.ROME.parse([_rome(0), ["x"]], "FILE")  # type: ignore[list-item]
 
 
 # -- files that are wrong --------------------------------------------------------------------------------
@@ -503,7 +503,7 @@ def test_a_readable_file_whose_name_is_known_but_not_its_checksum_is_read_with_a
 
     reading = read(path)
 
-    assert reading.records == rome.parse(_rows("rome"), "x")
+    assert reading.records == rome.ROME.parse(_rows("rome"), "x")
     (warning,) = reading.warnings
     assert _sha256(path) in warning
     assert "sha256:d017056125178a13728594e66a801357a8db9ed7973a7425554bb4271de9fc6f" in warning
@@ -580,10 +580,10 @@ def test_a_folder_from_the_hub_is_its_parquet_files_train_before_test(below: str
 def test_a_folder_may_hold_romes_file_or_easyedits_three(tmp_path: Path) -> None:
     for name, cases in {"train": [1, 2], "edit": [0], "val": [3, 4, 5]}.items():
         _write_json_gz(tmp_path / f"counterfact-{name}.json.gz", [_easyedit(case) for case in cases])
-    assert read(tmp_path).records == easyedit.parse(_rows("easyedit"), "x")
+    assert read(tmp_path).records == easyedit.EASYEDIT.parse(_rows("easyedit"), "x")
 
     _write_json(tmp_path / "counterfact.json", _rows("rome"))
-    assert read(tmp_path).records == rome.parse(_rows("rome"), "x")
+    assert read(tmp_path).records == rome.ROME.parse(_rows("rome"), "x")
 
 
 def test_the_checksum_of_a_folder_changes_with_any_of_its_files(tmp_path: Path) -> None:
@@ -735,7 +735,7 @@ def test_what_was_fetched_is_read_and_a_count_that_was_not_expected_is_a_warning
 
     reading = hub.download("azhx")
 
-    assert reading.records == rome.parse(_rows("rome"), "x")
+    assert reading.records == rome.ROME.parse(_rows("rome"), "x")
     assert asked == [("azhx/counterfact", hub.HUB_SETS["azhx"].revision, cached) for cached in (True, False)]
     assert reading.warnings == ("azhx/counterfact@c01c413 has 6 cases where 21,919 were expected",)
 

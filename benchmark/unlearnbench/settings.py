@@ -6,6 +6,7 @@ A field whose type is a kind of entry (`objective: Objective`) is a *part*: it i
 
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields, replace
+from dataclasses import Field as DataclassField
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
@@ -58,7 +59,7 @@ def changed(entry: Configured, key: str, value: Any, what: str) -> Configured:
 
 def names_of(entry: Any) -> list[str]:
     """The names of an entry's own settings, parts among them."""
-    return [one.name for one in fields(entry) if not one.metadata.get("derived")]
+    return [one.name for one in _own(entry)]
 
 
 def settable(entry: Any) -> list[str]:
@@ -74,8 +75,7 @@ def values_of(entry: Any) -> dict[str, Any]:
 def defaults_of(entry: Any) -> dict[str, Any]:
     """The default of each setting that has one, of a dataclass or one of its instances."""
     found: dict[str, Any] = {}
-    own = names_of(entry)
-    for one in (one for one in fields(entry) if one.name in own):
+    for one in _own(entry):
         if one.default is not MISSING:
             found[one.name] = one.default
         elif one.default_factory is not MISSING:
@@ -126,6 +126,11 @@ def word_of(entry: Entry) -> str:
     """The word that makes this entry: its name and its departures from the defaults."""
     pairs = ",".join(f"{key}={value}" for key, value in departures(entry).items())
     return f"{entry.name}[{pairs}]" if pairs else entry.name
+
+
+def _own(entry: Any) -> "list[DataclassField[Any]]":
+    """The fields that are settings."""
+    return [one for one in fields(entry) if not one.metadata.get("derived")]
 
 
 def _owned_once(entry: Any, names: Mapping[str, str]) -> bool:

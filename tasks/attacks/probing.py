@@ -20,7 +20,7 @@ from unlearnbench.asking.attack import Attack, recovery
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.probes import KINDS, Kind, Reading, read
 from unlearnbench.asking.prompts import chance
-from unlearnbench.asking.row import Metric, Row, row_of
+from unlearnbench.asking.row import Metric, Row, row_about
 from unlearnbench.asking.sides import BASE, NEVER_KNOWN, RECOVERED, Side, has_never_known
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact, Split
@@ -178,15 +178,7 @@ def _rows(readings: Sequence[Reading], side: Side, more: Sequence[Mapping[str, f
         if fact.answer in one.probabilities and len(one.probabilities) > 1:
             logs = tuple(math.log(max(p, LEAST)) for p in one.probabilities.values())
             asked, scored = Asked(fact.prompt, tuple(one.probabilities)), Scored(logs, frozenset())
-            row = row_of(
-                asked,
-                scored,
-                item=row.item,
-                cluster=row.cluster,
-                subset=row.subset,
-                target=fact.edit_target,
-                gold=fact.answer,
-            )
+            row = row_about(fact, asked, scored, side.subset)
         elif fact.answer in one.probabilities:
             row = row.saying(accuracy=1.0, p_true=1.0)
         edited = {} if fact.edit_target is None else {"edit_accuracy": float(one.answer == fact.edit_target)}

@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 from unlearnbench.asking import templates
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.prompts import ask_with
-from unlearnbench.asking.row import Row, row_of
+from unlearnbench.asking.row import Row, row_about
 from unlearnbench.asking.sides import BASE, Side
 from unlearnbench.asking.templates import FRAMES, JOINTS, PREFIXES, Template
 from unlearnbench.asking.variants import Variant, VariantAttack
@@ -88,7 +88,7 @@ def _ask_reversed(model: Model, facts: Sequence[Fact], subset: str, batch_size: 
     found = []
     for fact in facts:
         likely = tuple(next(said).logprobs[0] for _ in fact.choices)
-        found.append(_row(Asked(fact.subject, fact.choices), likely, fact, subset))
+        found.append(row_about(fact, Asked(fact.subject, fact.choices), Scored(likely, frozenset()), subset))
     return found
 
 
@@ -110,13 +110,6 @@ def _ask_by_letter(layout: str, model: Model, facts: Sequence[Fact], subset: str
             math.fsum(scored.logprobs[list(mark).index(option)] for mark, scored in mine) / len(mine)
             for option in fact.options
         )
-        found.append(_row(Asked(fact.question or "", fact.options), likely, fact, subset))
+        asked_once = Asked(fact.question or "", fact.options)
+        found.append(row_about(fact, asked_once, Scored(likely, frozenset()), subset))
     return found
-
-
-def _row(asked: Asked, likely: tuple[float, ...], fact: Fact, subset: str) -> Row:
-    """What comes of several questions, as one whose answers are as likely as this (ln p)."""
-    scored = Scored(likely, frozenset())
-    return row_of(
-        asked, scored, item=fact.id, cluster=fact.subject, subset=subset, target=fact.edit_target, gold=fact.answer
-    )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from unlearnbench.asking.row import Axis, Direction, Metric, Row, row_of
+from unlearnbench.asking.row import Axis, Direction, Metric, Row, row_about
 from unlearnbench.facts import Fact, Split
 from unlearnbench.model.scoring import Asked, score
 
@@ -24,15 +24,7 @@ def ask_with(model: Model, facts: Sequence[Fact], prompts: Sequence[str], subset
     """Score each fact's choices after the prompt given for it: one row per fact."""
     asked = [Asked(prompt, fact.choices) for fact, prompt in zip(facts, prompts, strict=True)]
     return [
-        row_of(
-            one,
-            scored,
-            item=fact.id,
-            cluster=fact.subject,
-            subset=subset,
-            target=fact.edit_target,
-            gold=fact.answer,
-        )
+        row_about(fact, one, scored, subset)
         for fact, one, scored in zip(facts, asked, score(model, asked, batch_size), strict=True)
     ]
 

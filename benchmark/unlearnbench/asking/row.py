@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from unlearnbench.facts import Fact
 from unlearnbench.hashing import text_hash
 from unlearnbench.model.scoring import Asked, Scored
 
@@ -78,6 +79,19 @@ class Metric:
 def accuracy_of(rows: Sequence[Row]) -> float:
     """The mean of their `accuracy`."""
     return math.fsum(row.values["accuracy"] for row in rows) / len(rows)
+
+
+def row_about(fact: Fact, asked: Asked, scored: Scored, subset: str, form: str = "") -> Row:
+    """The row of a fact that was asked with its own answers; `form` says in which of several wordings."""
+    return row_of(
+        asked,
+        scored,
+        item=f"{fact.id}#{form}" if form else fact.id,
+        cluster=fact.subject,
+        subset=subset,
+        target=fact.edit_target,
+        gold=fact.answer,
+    )
 
 
 def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, subset: str, target: str | None, gold: str) -> Row:

@@ -11,6 +11,8 @@ from unlearnbench.errors import UsageError
 from unlearnbench.words import read_pairs, split_commas
 
 MOST_SEEDS = 10_000
+STYLES = {"table": "simple", "markdown": "github"}
+"""Of tables: what `tabulate` calls each `--format`."""
 
 
 class Parser(argparse.ArgumentParser):

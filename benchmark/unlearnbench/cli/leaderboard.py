@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from unlearnbench.cli.grammar import STYLES
 from unlearnbench.errors import UnknownName, UnlearnBenchError, UsageError
 from unlearnbench.records import store
 from unlearnbench.records.any_attack import Found, attacks_of
@@ -47,7 +48,7 @@ def perform(chosen: argparse.Namespace) -> int:
         case "json":
             print(export.as_json(rows))
         case style:
-            print(render(rows, {"table": "simple", "markdown": "github"}[style]))
+            print(render(rows, STYLES[style]))
     return 1 if bad else 0
 
 

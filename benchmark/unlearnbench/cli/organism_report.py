@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from unlearnbench.cli.grammar import STYLES
 from unlearnbench.model.shipped import organism_folder, organism_overlays
 
 
@@ -23,7 +24,7 @@ def perform(chosen: argparse.Namespace) -> int:
     from unlearnbench.organisms.taught_report import taught_report
 
     found = (taught_report if organism_overlays(chosen.organism) else report)(chosen.organism)
-    style = {"table": "simple", "markdown": "github"}[chosen.format]
+    style = STYLES[chosen.format]
     lines = [[f.name, f"{f.value:.3f}", f.asked, "yes" if f.met else "NO"] for f in found.figures]
     print(tabulate(lines, ["figure", "measured", "asked", "met"], tablefmt=style, disable_numparse=True))
     print("\nShare of people whose sport is still right with these components silent:\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from unlearnbench import registry
 from unlearnbench.asking.task import Task
-from unlearnbench.cli.grammar import Words, whole_numbers
+from unlearnbench.cli.grammar import STYLES, Words, whole_numbers
 from unlearnbench.cli.progress import Progress
 from unlearnbench.include import include
 from unlearnbench.records.any_attack import Found, any_attack, key_of
@@ -155,4 +155,4 @@ def _metrics(record: Record) -> dict[str, MetricResult]:
 def _told(cases: Sequence[Case], style: str) -> str:
     from unlearnbench.leaderboard.validity_table import as_json, render
 
-    return as_json(cases) if style == "json" else render(cases, {"table": "simple", "markdown": "github"}[style])
+    return as_json(cases) if style == "json" else render(cases, STYLES[style])

@@ -45,4 +45,3 @@ def _template(prompt: str, subject: str) -> str:
 
 
 EASYEDIT = Form("EasyEdit's form (counterfact-val.json)", COLUMNS, _record)
-parse = EASYEDIT.parse

@@ -25,4 +25,3 @@ def _record(row: Row) -> CounterFactRecord:
 
 
 ROME = Form("ROME's form (counterfact.json)", ("case_id", "requested_rewrite", *LISTS), _record)
-parse = ROME.parse

@@ -27,4 +27,3 @@ def _record(row: Row) -> CounterFactRecord:
 
 
 TRACING = Form("the form of counterfact-tracing", COLUMNS, _record)
-parse = TRACING.parse

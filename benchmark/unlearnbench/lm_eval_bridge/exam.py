@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from unlearnbench.counterfact.encodings import Damaged, rows_in
 from unlearnbench.errors import MissingPrerequisite, UsageError
 from unlearnbench.hashing import content_hash, file_hash
+from unlearnbench.layouts import LETTERS as LABELS
 
 HUB = "cais/mmlu"
 REVISION = "c30699e8356da336a370243923dbaf21066bb9fe"
 CHOICES = 4
-LETTERS = "ABCD"
+LETTERS = LABELS[:CHOICES]
 SPLITS = ("test", "dev")
 NOT_SUBJECTS = ("all", "auxiliary_train")
 
@@ -97,12 +99,9 @@ def read_hub(subjects: Iterable[str]) -> dict[str, Exam]:
 
 
 def _parquet(path: Path) -> list[Question]:
-    import pyarrow
-    import pyarrow.parquet
-
     try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
+        rows = rows_in(path.read_bytes())
+    except (Damaged, OSError) as error:
         raise UsageError(f"{path} is damaged: {error}", "download it again") from None
     return _questions(rows, str(path))
 
