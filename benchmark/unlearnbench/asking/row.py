@@ -74,6 +74,8 @@ class Metric:
     """With a ceiling: the mean as a share of the way from the floor, a subset or a number, …"""
     ceiling: str | None = None
     """… to this subset; left out where the two are less than .1 apart."""
+    weight: str | None = None
+    """The key in `Row.values` of what each row counts, such as its words; all count alike where there is none."""
 
 
 def accuracy_of(rows: Sequence[Row]) -> float:

@@ -32,7 +32,7 @@ class Task(Entry):
 
     catalogue: ClassVar[Catalogue] = tasks
     primary: ClassVar[str]
-    """The metric that tables show: one number, not a curve."""
+    """The metric that tables show: one number, not a curve. "" means the first."""
     order: ClassVar[int] = 50
     """Where it stands in tables: forgetting on the left (10), keeping on the right (90)."""
     needs: ClassVar[frozenset[Form]] = frozenset()
@@ -42,6 +42,8 @@ class Task(Entry):
     about_facts: ClassVar[bool] = True
     """Whether it asks about a split's facts. What does not is called by its own name (`mmlu`), is part of no battery,
     and asks the same whatever was forgotten."""
+    one_of: ClassVar[str] = ""
+    """The setting by which it is many tasks in one, each with a name of its own: `general/hellaswag` sets `task`."""
     trains: ClassVar[bool] = False
     """Whether it changes the model; all weights are then copied before it and put back after it."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearnbench import registry
+from unlearnbench.asking.task import Task
 from unlearnbench.described import described
 from unlearnbench.factset import FactSet
 from unlearnbench.include import include
@@ -70,7 +71,12 @@ def _tasks() -> list[Listed]:
     source = locate(organisms()[0], {}, None).source
     sets = [entry(entry.variants[0]) for _, entry in _fact_sets()]
     listed = [(name, task) for facts in sets for name, task in tasks_for(facts, source).items()]
-    return [(name, about(task), task) for name, task in (*listed, *beside_facts().items())]
+    return [(name, about(task), task) for name, task in (*listed, *_beside())]
+
+
+def _beside() -> list[tuple[str, type[Task]]]:
+    """Tasks about no facts; where one is many, what its names look like."""
+    return [(f"{name}/NAME" if task.one_of else name, task) for name, task in beside_facts().items()]
 
 
 def _facts() -> list[Listed]:

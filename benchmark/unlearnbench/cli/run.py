@@ -17,6 +17,7 @@ from unlearnbench.running.loop import perform as perform_order
 from unlearnbench.running.order import RESULTS, Order, Request, ordered
 from unlearnbench.running.runner import unasked
 from unlearnbench.running.tuned_file import read_tuned
+from unlearnbench.running.words import side_effects
 
 SUITE_OPTIONS = ("model", "model_args", "facts", "methods", "tasks", "seeds", "batch_size", "retain_text")
 """What a suite says itself …"""
@@ -43,6 +44,13 @@ def add_to(verbs: Any) -> None:
         nargs="+",
         action=Words,
         help="sports/forget …, or sports, sports/questions, sports/quick, sports/full",
+    )
+    verb.add_argument(
+        "--side_effects",
+        nargs="+",
+        action=Words,
+        metavar="T",
+        help="tasks of lm-eval that are asked besides: hellaswag,wikitext[limit=50] …",
     )
     verb.add_argument("--seeds", nargs="+", type=whole_numbers, help="0,1,2 or 0-4 (default 0)")
     verb.add_argument("--suite", help="a named list of runs (`ls suites`) or a .yaml file, instead of the above")
@@ -163,6 +171,8 @@ def _request(chosen: argparse.Namespace) -> Request:
     """What was asked for, by a suite or by options."""
     given = {name: value for name in SUITE_OPTIONS if (value := getattr(chosen, name)) is not None}
     beside = {name: value for name in OWN_OPTIONS if (value := getattr(chosen, name)) is not None}
+    if chosen.side_effects:
+        given["tasks"] = [*given.get("tasks", ()), *side_effects(chosen.side_effects)]
     if "seeds" in given:
         given["seeds"] = [seed for seeds in given["seeds"] for seed in seeds]
     if chosen.base:

@@ -24,15 +24,20 @@ class Estimate(NamedTuple):
     clusters: int
 
 
-def mean_over_clusters(values: Mapping[str, Sequence[float]]) -> Estimate:
+def mean_over_clusters(
+    values: Mapping[str, Sequence[float]], weights: Mapping[str, Sequence[float]] | None = None
+) -> Estimate:
     """The mean of all values, with items of one cluster (subject) allowed to depend on each other.
 
     V = C/(C−1) · Σ_c (Σ_{j∈c}(s_j − s̄))² / n²  (Liang & Zeger, 1986; Miller, 2024, arXiv 2411.00640).
-    Raises `ValueError` where there is no value.
+    With positive weights w_j, one for each value, s̄ = Σ w_j·s_j / W and V = C/(C−1) · Σ_c (Σ_{j∈c} w_j(s_j − s̄))² / W²,
+    where W = Σ w_j, as of a ratio of two sums. Raises `ValueError` where there is no value.
     """
     flat = [value for cluster in values.values() for value in cluster]
     if not flat:
         raise ValueError("there is nothing to average")
+    if weights is not None:
+        return _weighted_mean(values, weights, len(flat))
     mean = math.fsum(flat) / len(flat)
     count = len(values)
     if count < 2:
@@ -42,6 +47,19 @@ def mean_over_clusters(values: Mapping[str, Sequence[float]]) -> Estimate:
     share = all(0 <= value <= 1 for value in flat)
     interval = wilson(mean, error, len(flat), count) if share else (mean - Z * error, mean + Z * error)
     return Estimate(mean, error, interval, len(flat), count)
+
+
+def _weighted_mean(
+    values: Mapping[str, Sequence[float]], weights: Mapping[str, Sequence[float]], items: int
+) -> Estimate:
+    pairs = [list(zip(cluster, weights[name], strict=True)) for name, cluster in values.items()]
+    whole = math.fsum(weight for cluster in pairs for _, weight in cluster)
+    mean = math.fsum(weight * value for cluster in pairs for value, weight in cluster) / whole
+    if len(pairs) < 2:
+        return Estimate(mean, None, None, items, len(pairs))
+    squares = math.fsum(math.fsum(weight * (value - mean) for value, weight in cluster) ** 2 for cluster in pairs)
+    error = math.sqrt(len(pairs) / (len(pairs) - 1) * squares) / whole
+    return Estimate(mean, error, (mean - Z * error, mean + Z * error), items, len(pairs))
 
 
 def wilson(share: float, error: float, items: int, clusters: int) -> tuple[float, float]:

@@ -22,6 +22,7 @@ class Measure(NamedTuple):
     axes: tuple[str, ...]
     floor: str | float | None = None
     ceiling: str | None = None
+    weight: str | None = None
 
 
 def by_subset(lines: Iterable[Line]) -> Grouped:
@@ -39,6 +40,9 @@ def estimates(grouped: Grouped, measure: Measure) -> dict[Coordinates, Estimate]
     ceiling, what cannot be told (`share_of_way`) is left out.
     """
     values = _values(grouped, measure.subset, measure)
+    if measure.weight is not None:
+        weights = _values(grouped, measure.subset, measure._replace(field=measure.weight))
+        return {at: mean_over_clusters(clusters, weights[at]) for at, clusters in values.items()}
     if measure.ceiling is None:
         return {at: mean_over_clusters(clusters) for at, clusters in values.items()}
     floor, ceiling = measure.floor, _values(grouped, measure.ceiling, measure)
@@ -72,7 +76,7 @@ def _values(grouped: Grouped, subset: str, measure: Measure) -> dict[Coordinates
 
 def measure_of(result: MetricResult) -> Measure:
     """What a result says it was computed from."""
-    return Measure(result.subset, result.sample_field, tuple(result.at), result.floor, result.ceiling)
+    return Measure(result.subset, result.sample_field, tuple(result.at), result.floor, result.ceiling, result.weight)
 
 
 def contradictions(result: TaskResult, lines: Sequence[Line]) -> list[str]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from unlearnbench.hashing import content_hash
 from unlearnbench.records.spec import EditSpec, Frozen, TaskSpec
 
-SCHEMA_VERSION: Literal["3.3.0"] = "3.3.0"
+SCHEMA_VERSION: Literal["3.4.0"] = "3.4.0"
 
 
 class MetricResult(Frozen):
@@ -40,6 +40,8 @@ class MetricResult(Frozen):
     """The value may be (mean − floor) / (ceiling − floor): the subset whose mean is the floor, or a number …"""
     ceiling: str | None = None
     """… and the subset whose mean is the ceiling; None for a mere mean."""
+    weight: str | None = None
+    """The field of `values` by which each row counts in the mean; None where all count alike."""
 
 
 class SamplesFile(Frozen):
@@ -135,7 +137,7 @@ class Identity(Frozen):
 class Record(Frozen):
     """One edit, and what it was asked."""
 
-    schema_version: Literal["3.3.0"] = SCHEMA_VERSION
+    schema_version: Literal["3.4.0"] = SCHEMA_VERSION
     status: Literal["completed", "invalid"]
     """`invalid`: it ran, but is no result (it collapsed, diverged or changed nothing) and is in no mean."""
     invalid_reason: str | None

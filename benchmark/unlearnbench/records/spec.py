@@ -108,4 +108,5 @@ class TaskSpec(EntrySpec):
     @property
     def slug(self) -> str:
         """A file name for what it brings."""
-        return f"{self.name.replace('/', '.')}-{self.hash.removeprefix('sha256:')[:8]}"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name.replace("/", "."))  # lm-eval's names may hold anything
+        return f"{name}-{self.hash.removeprefix('sha256:')[:8]}"

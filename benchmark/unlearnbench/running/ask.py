@@ -49,7 +49,7 @@ def ask(
 
 def primary_of(name: str, task: Task, metrics: Sequence[Metric]) -> Metric:
     """The metric that tables show; raises `Undelivered` where it is not declared, or is a curve."""
-    primary = [metric for metric in metrics if metric.name == task.primary]
+    primary = [metric for metric in metrics if metric.name == task.primary] if task.primary else list(metrics[:1])
     if len(primary) != 1 or primary[0].at:
         what = "declares it as a curve" if primary else "does not declare it"
         raise Undelivered(f"task {name}: its primary metric is {task.primary!r}, and metrics() {what}")
@@ -62,15 +62,15 @@ def results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Row
     Raises `Undelivered` where a metric has no rows with its coordinates, and where the primary metric is
     not declared or is a curve: a hole in a table must have a reason.
     """
-    primary_of(name, task, metrics)
+    primary = primary_of(name, task, metrics)
     if not isinstance(rows, list) or not all(isinstance(row, Row) for row in rows):
         raise Undelivered(f"task {name}: rows() returned {type(rows).__name__}", "return a list of Row")
     grouped = by_subset(row.as_line() for row in rows)
-    return [result for metric in metrics for result in _of_metric(name, task, metric, grouped)]
+    return [result for metric in metrics for result in _of_metric(name, metric, metric is primary, grouped)]
 
 
-def _of_metric(name: str, task: Task, metric: Metric, grouped: Grouped) -> list[MetricResult]:
-    measure = Measure(metric.subset, metric.value, metric.at, metric.floor, metric.ceiling)
+def _of_metric(name: str, metric: Metric, primary: bool, grouped: Grouped) -> list[MetricResult]:
+    measure = Measure(metric.subset, metric.value, metric.at, metric.floor, metric.ceiling, metric.weight)
     found = estimates(grouped, measure)
     if not found and metric.ceiling is not None and complete(grouped, measure):
         return []  # floor and ceiling are too near each other to say how far between them it is
@@ -84,7 +84,7 @@ def _of_metric(name: str, task: Task, metric: Metric, grouped: Grouped) -> list[
             name=metric.name,
             axis=metric.axis,
             direction=metric.better,
-            primary=metric.name == task.primary,
+            primary=primary,
             value=one.value,
             stderr=one.stderr,
             interval=one.interval,
@@ -96,6 +96,7 @@ def _of_metric(name: str, task: Task, metric: Metric, grouped: Grouped) -> list[
             at=dict(zip(metric.at, at, strict=True)),
             floor=metric.floor,
             ceiling=metric.ceiling,
+            weight=metric.weight,
         )
         for at, one in found.items()
     ]

@@ -17,7 +17,7 @@ from unlearnbench.records.record import Record
 from unlearnbench.records.spec import SEED_LIMIT, EditSpec, EntrySpec, FactsSpec, MethodSpec, TaskSpec
 from unlearnbench.registry import Catalogue, Entry
 from unlearnbench.running.identity import source_digest
-from unlearnbench.running.words import parse_tasks
+from unlearnbench.running.words import entry_of, parse_tasks
 from unlearnbench.settings import configured, parts_of, paths_of, settings_of, word_of
 
 
@@ -101,7 +101,7 @@ def planned_again(
     split = facts.split(spec.seed)
     asks = []
     for one in record.tasks:
-        task = cast(Task, _entry(registry.tasks, one.spec, {}, one.spec.name.rpartition("/")[2]))
+        task = cast(Task, _entry(registry.tasks, one.spec, {}, entry_of(one.spec.name)))
         asks.append(Ask(task_spec(one.spec.name, task, task.items_hash(split), one.spec.batch_size), task))
     return _cell(method, facts, facts_spec(facts, split), split, tuple(asks), source, spec.seed)
 

@@ -75,7 +75,7 @@ def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSou
     known = {name for f in facts for name in (f.name, *(f"{f.name}/{task}" for task in (*BATTERIES, *registry.tasks)))}
     known |= set(beside_facts())
     for name, _ in asked:
-        if name not in known:
+        if name not in known and not _is_one_of_many(name):
             raise UnknownName("task", name, known)
     found = [_tasks_of(fact_set, asked, source) for fact_set in facts]
     for fact_set, tasks in zip(facts, found, strict=True):
@@ -91,6 +91,24 @@ def tasks_for(facts: FactSet, source: ModelSource) -> dict[str, type[Task]]:
         raise UsageError(f"a task cannot be called {name}, as a battery is", "give it another name")
     able = [(name, entry) for name, entry in entries if entry.about_facts]
     return {f"{facts.name}/{name}": entry for name, entry in able if entry().skip(facts.card, source) is None}
+
+
+def entry_of(name: str) -> str:
+    """The registered name of a task, by its full one: `forget` of `sports/forget`, `general` of `general/hellaswag`."""
+    return name.partition("/")[0] if _is_one_of_many(name) else name.rpartition("/")[2]
+
+
+def side_effects(words: Sequence[str]) -> list[str]:
+    """The tasks that `--side_effects` names: ours that are about no facts, and lm-eval's by their own names."""
+    ours = beside_facts()
+    named = ((word, read_word(word, "side effect").name) for word in words)
+    return [word if name in ours or _is_one_of_many(name) else f"general/{word}" for word, name in named]
+
+
+def _is_one_of_many(name: str) -> bool:
+    head, _, own = name.partition("/")
+    ours = beside_facts()
+    return bool(own) and head in ours and bool(ours[head].one_of)
 
 
 def beside_facts() -> dict[str, type[Task]]:
@@ -113,12 +131,14 @@ def _tasks_of(facts: FactSet, asked: Sequence[tuple[str, Mapping[str, str]]], so
         if name.startswith(f"{facts.name}/") and name not in able and name.partition("/")[2] not in BATTERIES:
             reason = registry.tasks[name.partition("/")[2]]().skip(facts.card, source)
             raise UsageError(f"{name} cannot be asked: {reason}", f"there is: {', '.join(able)}")
+    ours = beside_facts()
+    many = {name: ours[entry_of(name)] for name, _ in asked if _is_one_of_many(name)}
     found = {}
-    for name, entry in {**able, **beside_facts()}.items():
+    for name, entry in {**able, **ours, **many}.items():
         grouped = entry.about_facts
         settings = [g for word, g in asked if word == name or (grouped and entry.battery in _battery(word, facts))]
         if settings:
-            merged: dict[str, str] = {}
+            merged: dict[str, str] = {entry.one_of: name.partition("/")[2]} if name in many else {}
             for key, value in (pair for given in settings for pair in given.items()):
                 if merged.setdefault(key, value) != value:
                     what = f"{name} is asked with {key}={merged[key]} and with {key}={value}"
