@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from unlearnbench.asking.place import AskingPlace
-from unlearnbench.asking.prompts import ask_directly, chance, standard_metrics
+from unlearnbench.asking.prompts import chance, standard_metrics
+from unlearnbench.asking.questions import Question, answered, directly
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Task
 from unlearnbench.facts import Split
@@ -28,5 +29,8 @@ class Maintain(Task):
         """Accuracy and probability of the true answer, higher is better."""
         return standard_metrics(split.maintain_test, "maintain", "retain", chance(split.maintain_test, split))
 
+    def questions(self, split: Split) -> list[Question]:
+        return directly(split.maintain_test, "maintain")
+
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
-        return ask_directly(model, split.maintain_test, "maintain", place.batch_size)
+        return answered(model, self.questions(split), place.batch_size)

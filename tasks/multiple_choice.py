@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.prompts import standard_metrics
+from unlearnbench.asking.questions import Question
 from unlearnbench.asking.row import Metric, Row, row_of
 from unlearnbench.asking.task import Task
 from unlearnbench.facts import Fact, Form, Split
@@ -52,16 +53,24 @@ class MultipleChoice(Task):
             *(standard_metrics(kept, "maintain", "retain", guess, prefix="maintain_") if kept else ()),
         ]
 
+    def questions(self, split: Split) -> list[Question]:
+        """By letter: one for each fact and order."""
+        forgotten, kept = self._asked(split)
+        return [_question(one, "forget") for one in forgotten] + [_question(one, "maintain") for one in kept]
+
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per fact, order and way of scoring."""
-        forgotten = [item for fact in split.forget for item in self._items(fact, self.orders)]
-        kept = [item for fact in split.maintain_test for item in self._items(fact, "cyclic")]
+        forgotten, kept = self._asked(split)
         # Letters and texts are scored by the same forward pass.
         found = score(model, [item.asked for item in forgotten + kept], place.batch_size)
         by_letter = [_by_letter(i, s, "forget") for i, s in zip(forgotten, found, strict=False)]
         by_text = [_by_text(i, s, "forget_text") for i, s in zip(forgotten, found, strict=False)]
         maintained = [_by_letter(i, s, "maintain") for i, s in zip(kept, found[len(forgotten) :], strict=True)]
         return _with_consistency(by_letter) + by_text + maintained
+
+    def _asked(self, split: Split) -> tuple[list[_Item], list[_Item]]:
+        forgotten = [item for fact in split.forget for item in self._items(fact, self.orders)]
+        return forgotten, [item for fact in split.maintain_test for item in self._items(fact, "cyclic")]
 
     def _items(self, fact: Fact, orders: str) -> list[_Item]:
         if fact.question is None or not fact.options:
@@ -84,12 +93,20 @@ class _Item(NamedTuple):
     """Its choices are the labels, then the options they stand before."""
 
 
+def _mark_of(item: _Item) -> dict[str, str]:
+    """The label of each option."""
+    return dict(zip(item.asked.choices[len(item.marks) :], item.marks, strict=True))
+
+
+def _question(item: _Item, subset: str) -> Question:
+    asked = Asked(item.asked.prompt, item.marks)
+    return Question(item.fact, asked, subset, f"order-{item.order}", _mark_of(item)[item.fact.answer])
+
+
 def _by_letter(item: _Item, scored: Scored, subset: str) -> Row:
-    count = len(item.marks)
-    mark_of = dict(zip(item.asked.choices[count:], item.marks, strict=True))
-    letters = scored.among(range(count))
-    target = mark_of.get(item.fact.edit_target or "")
-    return _row(item, Asked(item.asked.prompt, item.marks), letters, subset, target, mark_of[item.fact.answer])
+    question, letters = _question(item, subset), scored.among(range(len(item.marks)))
+    target = _mark_of(item).get(item.fact.edit_target or "")
+    return _row(item, question.asked, letters, subset, target, question.gold)
 
 
 def _by_text(item: _Item, scored: Scored, subset: str) -> Row:

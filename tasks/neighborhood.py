@@ -8,12 +8,13 @@ from typing import ClassVar
 
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.prompts import chance, standard_metrics
-from unlearnbench.asking.row import Metric, Row, row_about
+from unlearnbench.asking.questions import Question, answered
+from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Task
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Form, Split
 from unlearnbench.model.model import Model
-from unlearnbench.model.scoring import Asked, score
+from unlearnbench.model.scoring import Asked
 from unlearnbench.registry import register
 
 
@@ -39,13 +40,17 @@ class Neighborhood(Task):
             ]
         return found
 
-    def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
-        """One row per fact and neighbour; a fact's neighbours are one cluster."""
-        items = [(f, i, Asked(p, f.choices)) for f in split.forget for i, p in enumerate(f.neighbours)]
-        if not items:
-            raise UsageError("no fact to forget has a neighbour that nobody trains on", "forget or keep fewer facts")
-        found = score(model, [asked for *_, asked in items], place.batch_size)
+    def questions(self, split: Split) -> list[Question]:
+        """One for each fact and neighbour; a fact's neighbours are one cluster."""
         return [
-            row_about(fact, asked, scored, "neighborhood", f"neighbour-{number}")
-            for (fact, number, asked), scored in zip(items, found, strict=True)
+            Question(fact, Asked(prompt, fact.choices), "neighborhood", f"neighbour-{number}")
+            for fact in split.forget
+            for number, prompt in enumerate(fact.neighbours)
         ]
+
+    def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
+        """Raises `UsageError` where no fact has a neighbour."""
+        questions = self.questions(split)
+        if not questions:
+            raise UsageError("no fact to forget has a neighbour that nobody trains on", "forget or keep fewer facts")
+        return answered(model, questions, place.batch_size)

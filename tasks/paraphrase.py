@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.prompts import chance, standard_metrics
-from unlearnbench.asking.row import Metric, Row, row_about
+from unlearnbench.asking.questions import Question, answered
+from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Task
 from unlearnbench.facts import Fact, Form, Split
 from unlearnbench.model.model import Model
-from unlearnbench.model.scoring import Asked, score
+from unlearnbench.model.scoring import Asked
 from unlearnbench.registry import register
 
 
@@ -34,16 +35,17 @@ class Paraphrase(Task):
             return forgotten
         return [*forgotten, *standard_metrics(kept, "maintain", "retain", chance(kept, split), prefix="maintain_")]
 
+    def questions(self, split: Split) -> list[Question]:
+        """One for each fact and wording."""
+        return _worded(split.forget, "forget") + _worded(split.maintain_test, "maintain")
+
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
-        """One row per fact and wording."""
-        forgotten = _ask(model, split.forget, "forget", place.batch_size)
-        return forgotten + _ask(model, split.maintain_test, "maintain", place.batch_size)
+        return answered(model, self.questions(split), place.batch_size)
 
 
-def _ask(model: Model, facts: Sequence[Fact], subset: str, batch_size: int) -> list[Row]:
-    items = [(fact, i, Asked(prompt, fact.choices)) for fact in facts for i, prompt in enumerate(fact.paraphrases)]
-    found = score(model, [asked for _, _, asked in items], batch_size)
+def _worded(facts: Sequence[Fact], subset: str) -> list[Question]:
     return [
-        row_about(fact, asked, scored, subset, f"wording-{i}")
-        for (fact, i, asked), scored in zip(items, found, strict=True)
+        Question(fact, Asked(prompt, fact.choices), subset, f"wording-{i}")
+        for fact in facts
+        for i, prompt in enumerate(fact.paraphrases)
     ]

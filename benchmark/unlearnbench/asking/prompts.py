@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from unlearnbench.asking.row import Axis, Direction, Metric, Row, row_about
+from unlearnbench.asking.questions import Question, answered
+from unlearnbench.asking.row import Axis, Direction, Metric, Row
 from unlearnbench.facts import Fact, Split
-from unlearnbench.model.scoring import Asked, score
+from unlearnbench.model.scoring import Asked
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -22,11 +23,8 @@ def ask_directly(model: Model, facts: Sequence[Fact], subset: str, batch_size: i
 
 def ask_with(model: Model, facts: Sequence[Fact], prompts: Sequence[str], subset: str, batch_size: int) -> list[Row]:
     """Score each fact's choices after the prompt given for it: one row per fact."""
-    asked = [Asked(prompt, fact.choices) for fact, prompt in zip(facts, prompts, strict=True)]
-    return [
-        row_about(fact, one, scored, subset)
-        for fact, one, scored in zip(facts, asked, score(model, asked, batch_size), strict=True)
-    ]
+    asked = (Asked(prompt, fact.choices) for fact, prompt in zip(facts, prompts, strict=True))
+    return answered(model, [Question(fact, one, subset) for fact, one in zip(facts, asked, strict=True)], batch_size)
 
 
 def chance(facts: Sequence[Fact], split: Split) -> float:

@@ -15,6 +15,7 @@ from unlearnbench.registry import Catalogue, Entry, tasks
 
 if TYPE_CHECKING:
     from unlearnbench.asking.place import AskingPlace
+    from unlearnbench.asking.questions import Question
     from unlearnbench.model.model import Model
 
 Battery = Literal["questions", "quick", "default", "full"]
@@ -59,6 +60,10 @@ class Task(Entry):
     def items_hash(self, split: Split) -> str:
         """What identifies the items that it asks."""
         return split.items_hash
+
+    def questions(self, split: Split) -> Sequence[Question]:
+        """What it asks, as data, where that is questions with given answers: lm-eval can then ask it, too."""
+        return ()
 
     @abstractmethod
     def metrics(self, split: Split) -> Sequence[Metric]:

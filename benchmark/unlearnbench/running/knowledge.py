@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,17 @@ def informed(facts: FactSet, located: Located, device: str = "cpu") -> FactSet:
     cannot be had.
     """
     source = located.source
-    facts = facts.resolved(told=("world",) if source.kind == "organism" else source.taught)
+    facts = facts.resolved(told=told(source))
     candidates = facts.candidates() if facts.known > 0 else ()
     if not candidates:
         return facts
     found = probabilities(_Loaded(located, device), source, candidates, facts.known, facts.wanted)
     return facts.knowing([fact for fact, p in found.items() if p >= facts.known])
+
+
+def told(source: ModelSource) -> Collection[str]:
+    """The forget sets of the organisms' world that a model was told of; `world` is all of it."""
+    return ("world",) if source.kind == "organism" else source.taught
 
 
 class _Loaded:

@@ -26,6 +26,7 @@ from unlearnbench.running.damage import nothing_kept
 from unlearnbench.running.edit import applied
 from unlearnbench.running.guard import Escaped, Fingerprint, fingerprint
 from unlearnbench.running.kept import keep, reapplied
+from unlearnbench.running.lm_eval_documents import Handout
 from unlearnbench.running.plan import Ask, Cell
 from unlearnbench.running.saved import is_saved, save_model
 from unlearnbench.running.seal import Meter, extended, first_record
@@ -148,8 +149,7 @@ class Runner:
         if loaded is None:
             return None
         change = fingerprint(loaded.model).change_from(loaded.clean)
-        if not change:
-            self._loaded = loaded
+        self._loaded = None if change else loaded
         return change
 
     def _edit_and_ask(self, job: Job, known: Record | None) -> Record:
@@ -186,7 +186,7 @@ class Runner:
         """Write the edited model into the run's folder, if that is wanted."""
         if self.save_models and not is_saved(job.folder):
             with job.meter.clock.stage("save"):
-                save_model(self.loaded().model, job.folder)
+                save_model(self.loaded().model, job.folder, Handout.of(job.cell, job.base.split))
 
     def _ask(self, job: Job, record: Record, state: Fingerprint, copies: Mapping[str, torch.Tensor]) -> Record:
         """Ask the tasks that the record does not answer; it is written after each, and each must leave `state`.

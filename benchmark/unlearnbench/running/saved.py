@@ -8,14 +8,19 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unlearnbench.running.lm_eval_documents import FILE, Handout
+
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
 FOLDER = "model"
 
 
-def save_model(model: Model, folder: Path) -> None:
-    """Write the model as it is now, with its tokenizer, into `model/` of a run's folder; all of it or nothing."""
+def save_model(model: Model, folder: Path, handout: Handout) -> None:
+    """Write the model as it is now, with its tokenizer and what was asked of it, into `model/` of a run's folder.
+
+    All of it or nothing.
+    """
     from safetensors import SafetensorError
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,6 +30,7 @@ def save_model(model: Model, folder: Path) -> None:
     try:
         model.network.save_pretrained(part)
         model.tokenizer.save_pretrained(part)
+        (part / FILE).write_text(handout.as_json(), "utf-8")
         if (folder / FOLDER).exists():  # of another hand: set aside whole before it is removed
             (folder / FOLDER).replace(folder / f".{FOLDER}.old.{os.getpid()}.part")
         part.replace(folder / FOLDER)

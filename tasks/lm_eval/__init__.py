@@ -1,0 +1,1 @@
+"""Our tasks as lm-eval YAML; `unlearnbench tasks-path` prints this folder."""
