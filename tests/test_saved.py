@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from unlearnbench.cli import main
 from unlearnbench.model.digest import stored_digest
+from unlearnbench.model.loading import load
+from unlearnbench.model.source import locate
 from unlearnbench.records import store
 from unlearnbench.running import saved
 
@@ -23,16 +25,18 @@ def test_the_saved_model_is_the_edited_one_and_can_be_asked_as_any_other(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--methods", "none,random_mlps", "--save_model") == 0
+    organism = load(locate("tiny", {}, None))
 
     folders = _folders(tmp_path / "results/scratch")
     for name, folder in folders.items():
         record = store.load(folder)
         assert stored_digest(folder / "model") == record.weights.edited_sha256, name
         network = AutoModelForCausalLM.from_pretrained(folder / "model")
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "model")
+        ids = AutoTokenizer.from_pretrained(folder / "model")("Fact: Ada Cole plays the sport of").input_ids
+        assert ids == organism.tokenizer("Fact: Ada Cole plays the sport of").input_ids
+        organism.write({n: p.detach() for n, p in network.named_parameters()})
         with torch.no_grad():
-            logits = network(torch.tensor([tokenizer("Fact: Ada Cole plays").input_ids])).logits
-        assert logits.isfinite().all()
+            assert torch.equal(network(torch.tensor([ids])).logits, organism.network(torch.tensor([ids])).logits)
     edited, base = (folders[name] / "model" for name in ("random_mlps", "none"))
     words = ["--model", "hf", "--model_args", f"pretrained={edited}", "--base", str(base), "--retain_text", "world"]
     rest = ["--facts", "sports:people-16", "--tasks", "sports/forget,sports/maintain", "-o", str(tmp_path / "again")]

@@ -17,6 +17,7 @@ from unlearnbench.factset import FactSet
 from unlearnbench.model.digest import stored_digest
 from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model
+from unlearnbench.model.saving import save_pretrained
 from unlearnbench.model.shipped import oracle_folder
 from unlearnbench.model.source import Located, locate
 from unlearnbench.model.taught import FILE, Taught
@@ -114,8 +115,7 @@ def _save(order: Order, located: Located, model: Model, copies: Sequence[Place],
         tensors = {name: model.parameters[name].detach().to(torch.float16) for name in changed}
         save_file(tensors, order.output / "model.safetensors", {"format": "pt"})
     else:
-        model.network.save_pretrained(order.output)
-        model.tokenizer.save_pretrained(order.output)
+        save_pretrained(model, order.output)
     course = order.course
     lesson = Taught(
         facts=tuple(one.label for one in order.facts),

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unlearnbench.model.saving import save_pretrained
 from unlearnbench.running.lm_eval_documents import FILE, Handout
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def save_model(model: Model, folder: Path, handout: Handout) -> None:
         shutil.rmtree(old, ignore_errors=True)  # of a command that was killed
     part = folder / f".{FOLDER}.{os.getpid()}.part"
     try:
-        model.network.save_pretrained(part)
-        model.tokenizer.save_pretrained(part)
+        save_pretrained(model, part)
         (part / FILE).write_text(handout.as_json(), "utf-8")
         if (folder / FOLDER).exists():  # of another hand: set aside whole before it is removed
             (folder / FOLDER).replace(folder / f".{FOLDER}.old.{os.getpid()}.part")

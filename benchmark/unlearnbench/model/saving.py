@@ -1,0 +1,34 @@
+"""A model as a normal Hugging Face folder, which other programs read as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unlearnbench.model.loading import PLAIN
+
+if TYPE_CHECKING:
+    from unlearnbench.model.model import Model
+
+
+def save_pretrained(model: Model, folder: Path) -> None:
+    """Write network and tokenizer, so that `AutoModelForCausalLM` and `AutoTokenizer` find both unchanged.
+
+    Beside a `qwen2`, transformers takes every tokenizer for Qwen's own, which splits words in its own way, whatever
+    `tokenizer.json` says; organisms have another. They are saved as the same network by another name: a `qwen2_moe`
+    that has no experts.
+    """
+    model.network.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    config, tokenizer = (
+        json.loads((folder / name).read_text("utf-8")) for name in ("config.json", "tokenizer_config.json")
+    )
+    if config["model_type"] == "qwen2" and tokenizer.get("tokenizer_class") in PLAIN:
+        config |= {
+            "model_type": "qwen2_moe",
+            "architectures": ["Qwen2MoeForCausalLM"],
+            "mlp_only_layers": list(range(config["num_hidden_layers"])),
+            "qkv_bias": True,
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
