@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from unlearnbench.asking.attack import as_base
+from unlearnbench.asking.items import Item, continued_freely
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Battery, Task
@@ -44,6 +45,15 @@ class Fluency(Task):
             Metric(f"{prefix}{value}", value, subset, "general", "min" if value != "entropy" else "oracle")
             for subset, prefix in (("maintain", "maintain_"), ("forget", ""))
             for value in ("surprise", "repetition", "refusal", "entropy")
+        ]
+
+    def items(self, model: Model, split: Split, count: int) -> list[Item]:
+        """Prompts that are continued freely."""
+        sides = {"forget": split.forget, "maintain": split.maintain_test}
+        return [
+            item
+            for subset, facts in sides.items()
+            for item in continued_freely(model, {fact.id: fact.prompt for fact in facts[:count]}, subset)
         ]
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:

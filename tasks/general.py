@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from unlearnbench.asking.items import Item, documents
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Task
@@ -93,14 +94,19 @@ class General(Task):
             samples=None if self.limit is None else wanted,
         )
         rows, again = list[Row](), list[Row]()
-        for name, documents in document_rows(results).items():
-            for one in documents:
+        for name, found in document_rows(results).items():
+            for one in found:
                 item = f"{name}#{one.doc_id}"
                 filtered = item if one.filter == "none" else f"{item}#{one.filter}"
                 prompt = f"sha256:{one.prompt_hash}"
                 rows.append(Row(filtered, item, SUBSET, values_of(one), prompt_sha256=prompt))
                 again.append(Row(filtered, item, SUBSET, values_of(one), {"task": name}, prompt))
         return rows + (again if len(chosen) > 1 else [])
+
+    def items(self, model: Model, split: Split, count: int) -> list[Item]:
+        """Documents as lm-eval puts them, drawn from all tasks."""
+        fewer = replace(self, limit=min(count, self.limit or count))
+        return documents(model, *fewer._chosen(), SUBSET)
 
     @property
     def _folders(self) -> tuple[Path, ...]:

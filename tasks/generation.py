@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from unlearnbench.asking.items import Item, continued_freely
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Battery, Task
@@ -54,21 +55,33 @@ class Generation(Task):
             found.append(Metric("contains_edit", "contains_edit", "forget", "forget", "max"))
         return found
 
+    def items(self, model: Model, split: Split, count: int) -> list[Item]:
+        """Prompts that are continued freely."""
+        found = list[Item]()
+        for subset in ("forget", "maintain"):
+            prompts = {f"{f.id}#{number}": prompt for part, f, number, prompt in _prompts(split) if part == subset}
+            found += continued_freely(model, dict(list(prompts.items())[:count]), subset)
+        return found
+
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per fact and prompt; a fact's own prompt is the first."""
-        parts = {"forget": split.forget, "maintain": split.maintain_test}
-        items = [
-            (part, fact, number, prompt)
-            for part, facts in parts.items()
-            for fact in facts
-            for number, prompt in enumerate((fact.prompt, *fact.openings))
-        ]
+        items = _prompts(split)
         prompts = [tokens_of(model, prompt) for *_, prompt in items]
         texts = continued(model, prompts, self.tokens, place.batch_size)
         return [
             _row(part, fact, number, prompt, model.tokenizer.decode(text))
             for (part, fact, number, prompt), text in zip(items, texts, strict=True)
         ]
+
+
+def _prompts(split: Split) -> list[tuple[str, Fact, int, str]]:
+    parts = {"forget": split.forget, "maintain": split.maintain_test}
+    return [
+        (part, fact, number, prompt)
+        for part, facts in parts.items()
+        for fact in facts
+        for number, prompt in enumerate((fact.prompt, *fact.openings))
+    ]
 
 
 def _row(part: str, fact: Fact, number: int, prompt: str, text: str) -> Row:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from unlearnbench.asking.items import Item, documents
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Task
@@ -94,24 +95,33 @@ class Mmlu(Task):
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per question, and the same again for its subject."""
         from unlearnbench.lm_eval_bridge.evaluating import document_rows, evaluate
-        from unlearnbench.lm_eval_bridge.exams import stratified
         from unlearnbench.lm_eval_bridge.scorer import scorer_of
 
-        digest = self._digest()
-        exams = _read(self.data, self.folder, digest)
-        asked = stratified({subject: len(exam["test"]) for subject, exam in exams.items()}, self.limit)
-        wanted = {f"mmlu_{subject}": places for subject, places in asked.items() if places}
-        tasks = _tasks(self.data, self.folder, digest, self.num_fewshot, self.layout)
+        tasks, wanted = self._chosen()
         results = evaluate(
-            scorer_of(model, place.batch_size),
-            {**tasks, "tasks": {name: tasks["tasks"][name] for name in wanted}},
-            samples=wanted,
+            scorer_of(model, place.batch_size), {"tasks": tasks, "groups": {}, "group_map": {}}, samples=wanted
         )
         marks, found, whole = labels(self.layout, CHOICES), document_rows(results), list[tuple[str, Row]]()
         for name in wanted:
             subject = name.removeprefix("mmlu_")
             whole += [(subject, _row(document, subject, marks)) for document in found[name]]
         return [row for _, row in whole] + [replace(row, at={"subject": subject}) for subject, row in whole]
+
+    def items(self, model: Model, split: Split, count: int) -> list[Item]:
+        """Questions as lm-eval puts them, drawn from all subjects."""
+        fewer = replace(self, limit=min(count, self.limit or count))
+        return documents(model, *fewer._chosen(), SUBSET)
+
+    def _chosen(self) -> tuple[dict[str, Any], dict[str, list[int]]]:
+        """lm-eval's tasks, and which questions of each."""
+        from unlearnbench.lm_eval_bridge.exams import stratified
+
+        digest = self._digest()
+        exams = _read(self.data, self.folder, digest)
+        asked = stratified({subject: len(exam["test"]) for subject, exam in exams.items()}, self.limit)
+        wanted = {f"mmlu_{subject}": places for subject, places in asked.items() if places}
+        tasks = _tasks(self.data, self.folder, digest, self.num_fewshot, self.layout)["tasks"]
+        return {name: tasks[name] for name in wanted}, wanted
 
     def _digest(self) -> str:
         if self.folder is not None:

@@ -59,7 +59,7 @@ def test_methods_that_need_no_components_run_on_a_model_of_no_known_family(
     assert found["full_finetune"].localization.change_by_component.keys() == {"other"}
     assert code == 1
     assert "all_mlps[steps=2] · sports:people-16[known=0] · seed 0: FAILED" in shown.err
-    assert "no known family" in shown.err
+    assert ("with its weights at zero" if name == "bloom" else "no known family") in shown.err
     assert "warning: the base hardly knows the facts to forget: base 0." in shown.out
 
 
@@ -71,11 +71,6 @@ def test_methods_that_need_no_components_run_on_a_model_of_no_known_family(
             "MptConfig",
             {"d_model": 16, "n_layers": 2, "n_heads": 2, "max_seq_len": 64},
             ("transformer.blocks", "attn", "ffn"),
-        ),
-        (
-            "FalconConfig",
-            {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "parallel_attn": True},
-            ("transformer.h", "self_attention", "mlp"),
         ),
     ],
 )

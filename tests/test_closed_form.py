@@ -134,17 +134,13 @@ def test_many_small_changes_add_up_in_half_precision(random_models: Callable[...
     torch.testing.assert_close(model.parameters[memory.weight].float(), before.float() + 0.1, atol=2e-2, rtol=1e-2)
 
 
-def test_a_projection_that_is_not_there_is_named_with_the_row_that_would_say_it(
-    llama: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for down, said in (("experts_down", "writes with 'experts_down'"), ("", "does not say with what an MLP writes")):
-        monkeypatch.setitem(llama.__dict__, "family", dataclasses.replace(llama.family, down=down))
+def test_an_mlp_that_ends_with_no_matrix_is_refused_with_what_it_has(llama: Model) -> None:
+    mlp = llama.network.get_submodule("model.layers.0.mlp")
+    mlp.register_forward_hook(lambda *words: 2 * words[-1])
 
-        with pytest.raises(UsageError, match=said) as refused:
-            Memory(llama, "mlp.0")
-
-        assert "families.py" in refused.value.hint
-        assert "down_proj" in str(refused.value)
+    with pytest.raises(UsageError, match=r"mlp\.0 .*down_proj.* ends with no matrix"):
+        Memory(llama, "mlp.0")
+    assert Memory(llama, "mlp.1").path == "model.layers.1.mlp.down_proj"
 
 
 def test_moments_are_kept_on_disk_for_the_same_weights_and_texts_only(

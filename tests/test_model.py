@@ -6,7 +6,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models
 from torch import Tensor
-from transformers import AutoModelForCausalLM, BloomConfig, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, OPTConfig, PreTrainedTokenizerFast
 
 from unlearnbench.errors import UsageError
 from unlearnbench.model.families import family_of
@@ -138,11 +138,11 @@ def test_the_family_is_recognized_by_its_module_names(model: Model, architecture
 
 
 def test_an_unknown_architecture_is_refused_with_a_way_out() -> None:
-    config = BloomConfig(vocab_size=32, hidden_size=8, n_layer=1, n_head=2)
+    config = OPTConfig(vocab_size=32, hidden_size=8, ffn_dim=8, num_hidden_layers=1, num_attention_heads=2)
     network = AutoModelForCausalLM.from_config(config)
 
     model = Model(network, PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE())))
-    with pytest.raises(UsageError, match="BloomForCausalLM") as refused:
+    with pytest.raises(UsageError, match="OPTForCausalLM") as refused:
         _ = model.components
 
     assert not model.has_components

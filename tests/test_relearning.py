@@ -323,18 +323,18 @@ def test_a_projection_that_peft_cannot_adapt_is_refused_and_nothing_is_left_of_t
 
 def test_a_matrix_of_a_block_that_gets_no_adapter_is_named(llama: Model) -> None:
     block = llama.network.get_submodule("model.layers.1.mlp")
-    experts = torch.nn.Module()
-    experts.weight = torch.nn.Parameter(torch.zeros(2, 3))
-    block.experts = experts
+    more = torch.nn.Module()
+    more.weight = torch.nn.Parameter(torch.zeros(2, 3))
+    block.more = more
     strange = Model(llama.network, llama.tokenizer)
     try:
         with (
-            pytest.raises(UsageError, match=r"no adapter for model\.layers\.1\.mlp\.experts\.weight"),
+            pytest.raises(UsageError, match=r"no adapter for model\.layers\.1\.mlp\.more\.weight"),
             adapted(strange, 2, 0),
         ):
             pass
     finally:
-        del block.experts
+        del block.more
 
 
 @pytest.mark.parametrize("truth", [(0.6, 0.2, 0.9), (0.3, 0.2, 0.6), (0.2, 0.2, 0.7), (0.6, 0.3, 0.6)])

@@ -16,7 +16,7 @@ from unlearnbench.locating.relevance import linearized
 from unlearnbench.locating.tracing import neighbours, tracing_effects
 from unlearnbench.methods.localizers.layers import blocks_of
 from unlearnbench.methods.localizers.probe_rise import rises
-from unlearnbench.model.heads import head_count, heads_changed, heads_tapped, projections
+from unlearnbench.model.heads import head_count, head_mixers, heads_changed, heads_tapped
 from unlearnbench.model.hooks import intervened, tap
 from unlearnbench.model.model import Model
 from unlearnbench.model.reading import last_logits
@@ -99,7 +99,7 @@ def test_the_first_order_estimate_at_one_point_is_taken_at_the_clean_prompt(mode
 def test_heads_cut_into_pieces_are_what_the_projection_reads(model: Model, pairs: Pairs) -> None:
     whole = last_logits(model, pairs.clean)
 
-    mixers = projections(model)
+    mixers = head_mixers(model)
     with (
         heads_tapped(model, mixers) as seen,
         heads_changed(model, mixers, dict.fromkeys(range(model.blocks), torch.clone)),
@@ -111,10 +111,10 @@ def test_heads_cut_into_pieces_are_what_the_projection_reads(model: Model, pairs
 
 
 def test_without_its_heads_an_attention_says_nothing_but_its_bias(model: Model, pairs: Pairs) -> None:
-    with torch.no_grad(), heads_changed(model, projections(model), {0: torch.zeros_like}), tap(model) as seen:
+    with torch.no_grad(), heads_changed(model, head_mixers(model), {0: torch.zeros_like}), tap(model) as seen:
         last_logits(model, pairs.clean)
 
-    bias = getattr(model.network.get_submodule(projections(model)[0]), "bias", None)
+    bias = getattr(model.network.get_submodule(head_mixers(model)[0]), "bias", None)
     expected = torch.zeros_like(seen["attention.0"]) if bias is None else bias.expand_as(seen["attention.0"])
     assert torch.equal(seen["attention.0"], expected)
 

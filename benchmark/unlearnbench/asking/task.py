@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from unlearnbench.asking.items import Item, rendered
 from unlearnbench.asking.row import Metric, Row
 from unlearnbench.facts import Form, Split
 from unlearnbench.factset import FactsCard
@@ -64,6 +65,10 @@ class Task(Entry):
     def questions(self, split: Split) -> Sequence[Question]:
         """What it asks, as data, where that is questions with given answers: lm-eval can then ask it, too."""
         return ()
+
+    def items(self, model: Model, split: Split, count: int) -> Sequence[Item]:
+        """The first `count` of each subset, as the model gets them; none where it does not ask items of its own."""
+        return rendered(model, self.questions(split), count)
 
     @abstractmethod
     def metrics(self, split: Split) -> Sequence[Metric]:

@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
         listing,
         localize,
         organism_report,
+        preview,
         repeat,
         run,
         show,
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         tasks_path,
         teach,
         tune,
+        validate,
         validate_attacks,
     )
 
@@ -47,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     verbs = root.add_subparsers(metavar="VERB", required=True, parser_class=grammar.Parser)
     own = (run, localize, repeat, listing, show, show_method, leaderboard, organism_report, teach, tune, doctor)
-    for verb in (*own, validate_attacks, tasks_path):
+    for verb in (*own, validate, preview, validate_attacks, tasks_path):
         verb.add_to(verbs)
     for sub in verbs.choices.values():  # after the verb too; suppressed, so that it does not undo the first place
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks of errors")

@@ -18,7 +18,7 @@ class Memory:
     """W [values, keys] of one MLP. Changes add up in float64, and are rounded into the weight each time anew."""
 
     def __init__(self, model: Model, component: str) -> None:
-        """Raises `UsageError` where the MLP has no such projection, or the family's row does not say its name."""
+        """Raises `UsageError` where the MLP has no such projection."""
         self._model = model
         self.block = int(component.rpartition(".")[2])
         self.path = projection_of(model, component)
@@ -79,17 +79,13 @@ class Memory:
 def projection_of(model: Model, component: str) -> str:
     """The path of an MLP's projection. Raises `UsageError` as `Memory` does."""
     path = model.components[component].path
-    inside = {name for name, _ in model.network.get_submodule(path).named_modules()}
-    name, family = model.family.down, model.family
-    if not name or name not in inside:
-        has = ", ".join(sorted(filter(None, inside))) or "nothing"
-        said = f"writes with {name!r}" if name else "does not say with what an MLP writes"
+    if component not in model.projections:
+        inside = (name for name, _ in model.network.get_submodule(path).named_modules())
         raise UsageError(
-            f"{component} of {type(model.network).__name__} has {has}, and its family {family.name!r} {said}",
-            "ROME and MEMIT change the one projection with which an MLP writes: add a row to"
-            " unlearnbench/model/families.py whose `down` is its name; where experts share it, there is none",
+            f"{component} of {type(model.network).__name__} ({', '.join(filter(None, inside))}) ends with no matrix",
+            "ROME and MEMIT change the one projection with which an MLP writes; other methods do not",
         )
-    return f"{path}.{name}"
+    return model.projections[component]
 
 
 def spread(values: torch.Tensor, keys: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:

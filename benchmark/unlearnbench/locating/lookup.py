@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from unlearnbench.lazy import torch
 from unlearnbench.locating.contrast import Pairs
 from unlearnbench.locating.patching import middles, on_the_way
-from unlearnbench.model.heads import heads_tapped, projections
+from unlearnbench.model.heads import head_mixers, heads_tapped
 from unlearnbench.model.hooks import intervened, tap
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LookUp:
 
 def look_up(model: Model, pairs: Pairs, points: int, share: float) -> LookUp:
     """Find the extraction heads, which have this share of all positive effects, and the MLPs that they read."""
-    mixers, rows = projections(model), torch.arange(len(pairs.facts), device=model.device)
+    mixers, rows = head_mixers(model), torch.arange(len(pairs.facts), device=model.device)
     answers = torch.tensor([len(ids) - 1 for ids in pairs.clean], device=model.device)
     subjects = torch.tensor([subject.stop - 1 for subject in pairs.subjects], device=model.device)
     with torch.no_grad(), heads_tapped(model, mixers) as seen, tap(model) as outputs:
@@ -130,7 +130,7 @@ def _cut(model: Model) -> Iterator[dict[str, torch.Tensor]]:
     def leaf(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
         def begin(output: torch.Tensor) -> torch.Tensor:
             leaves[name] = output.detach().requires_grad_()
-            return leaves[name]
+            return leaves[name].clone()
 
         return begin
 

@@ -14,14 +14,15 @@ from typing import Any
 
 from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
+from unlearnbench.model.heads import groups_of, head_count
 from unlearnbench.model.model import Model
 from unlearnbench.model.readers import is_norm
 
 NEARLY_ZERO = 1e-9
 APART = ("q_proj", "k_proj")
 """Modules that put out queries and keys, …"""
-TOGETHER = {"c_attn": "blocks", "qkv_proj": "blocks", "query_key_value": "heads"}
-"""… and those that put out values, too: one after another, or head by head."""
+TOGETHER = {"c_attn": "blocks", "qkv_proj": "blocks", "query_key_value": "groups"}
+"""… and those that put out values, too: one after another, or group by group."""
 
 
 @contextmanager
@@ -81,9 +82,7 @@ def _fused(matrices: list[torch.nn.Module]) -> bool:
 
 def _attention(part: torch.nn.Module, path: str, model: Model, stack: ExitStack) -> None:
     """No gradient through queries and keys."""
-    config = model.network.config.get_text_config()
-    heads = config.num_attention_heads
-    grouped = getattr(config, "num_key_value_heads", None) or heads
+    heads, grouped = head_count(model), groups_of(model)
     found = 0
     for name, module in part.named_children():
         if name in APART:
@@ -94,11 +93,11 @@ def _attention(part: torch.nn.Module, path: str, model: Model, stack: ExitStack)
                 values = output.shape[-1] * grouped // (heads + 2 * grouped)
                 return torch.cat([output[..., :-values].detach(), output[..., -values:]], -1)
 
-        elif TOGETHER.get(name) == "heads":
+        elif TOGETHER.get(name) == "groups":
 
             def hook(_: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
-                each = output.view(*output.shape[:-1], heads, 3, -1)
-                return torch.cat([each[..., :2, :].detach(), each[..., 2:, :]], -2).flatten(-3)
+                each = output.view(*output.shape[:-1], grouped, heads // grouped + 2, -1)
+                return torch.cat([each[..., :-1, :].detach(), each[..., -1:, :]], -2).flatten(-3)
 
         else:
             continue

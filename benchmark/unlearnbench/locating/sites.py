@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from unlearnbench.lazy import torch
-from unlearnbench.model.heads import groups_of, heads_changed, projections
+from unlearnbench.model.heads import groups_of, head_mixers, heads_changed
 from unlearnbench.model.hooks import constantly, intervened, recorded
 from unlearnbench.model.reading import last_logits
 
@@ -64,14 +64,14 @@ class Heads(Sites):
     """
 
     mixers: Sequence[str]
-    """See `projections`."""
+    """See `unlearnbench.model.heads.head_mixers`."""
     groups: int
     """In each block."""
 
     @classmethod
     def of(cls, model: Model) -> Heads:
         """Every head of the model. Raises `UsageError` where they cannot be told apart."""
-        return cls(projections(model), groups_of(model))
+        return cls(head_mixers(model), groups_of(model))
 
     @contextmanager
     def recorded(self, model: Model) -> Iterator[dict[str, torch.Tensor]]:

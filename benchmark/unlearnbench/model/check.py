@@ -1,12 +1,12 @@
 """Is what a family calls a component really one? With its weights at zero it must put out zero.
 
-In BLOOM and MPT a sublayer adds the residual stream itself, and Falcon adds the attention to what the MLP put
-out: effects, swaps and norms of such an output would be those of the whole stream.
+In BLOOM and MPT a sublayer adds the residual stream itself: effects, swaps and norms of such an output would be those
+of the whole stream.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unlearnbench.lazy import torch
 
@@ -24,9 +24,11 @@ def output_without_weights(network: PreTrainedModel, path: str, device: torch.de
     """The largest value that a module puts out, for two tokens, while all of its own weights are zero."""
     module, seen = network.get_submodule(path), list[torch.Tensor]()
     copies = [(parameter, parameter.detach().clone()) for parameter in module.parameters()]
-    handle = module.register_forward_hook(
-        lambda _module, _inputs, output: seen.append(output[0] if isinstance(output, tuple) else output)
-    )
+
+    def keep(_module: Any, _inputs: Any, output: Any) -> None:
+        seen.append((output[0] if isinstance(output, tuple) else output).clone())  # Falcon adds to it in place
+
+    handle = module.register_forward_hook(keep)
     try:
         with torch.no_grad():
             for parameter, _ in copies:

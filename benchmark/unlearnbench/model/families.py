@@ -3,12 +3,21 @@
 A row also serves every architecture that uses the same names, whatever it is called.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from typing import Protocol
 
 from unlearnbench.errors import UsageError
 from unlearnbench.registry import failure
+
+
+class HasPath(Protocol):
+    """What has a place among the modules."""
+
+    @property
+    def path(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -22,17 +31,14 @@ class Family:
     """The attention module inside a block."""
     mlp: str
     """The MLP module inside a block."""
-    down: str = ""
-    """The projection inside an MLP that writes to the stream, for ROME and MEMIT; "" where there is not one."""
 
 
 FAMILIES = (
-    Family("llama", "model.layers", "self_attn", "mlp", "down_proj"),  # Llama, Mistral, Qwen, Gemma, OLMo, Phi-3 …
-    Family(
-        "multimodal", "model.language_model.layers", "self_attn", "mlp", "down_proj"
-    ),  # Gemma-3's text model and others
-    Family("gpt2", "transformer.h", "attn", "mlp", "c_proj"),  # GPT-2, GPT-J (its MLP reads the attention's input)
-    Family("gpt_neox", "gpt_neox.layers", "attention", "mlp", "dense_4h_to_h"),  # Pythia
+    Family("llama", "model.layers", "self_attn", "mlp"),  # Llama, Mistral, Qwen, Gemma, OLMo, Phi-3, Cohere …
+    Family("multimodal", "model.language_model.layers", "self_attn", "mlp"),  # Gemma-3's text model and others
+    Family("gpt2", "transformer.h", "attn", "mlp"),  # GPT-2, GPT-J (its MLP reads the attention's input)
+    Family("gpt_neox", "gpt_neox.layers", "attention", "mlp"),  # Pythia
+    Family("falcon", "transformer.h", "self_attention", "mlp"),
 )
 GROUP = "unlearnbench.families"
 """The entry-point group of families that come with other packages."""
@@ -46,6 +52,24 @@ def families() -> tuple[Family, ...]:
         # Somebody's broken package is theirs: what it brings is not there, and everyone else's still runs.
         failure(lambda point=point: found.append(point.load()))  # type: ignore[misc]
     return tuple(found)
+
+
+def refuse_irregular(components: Iterable[HasPath], module_names: set[str]) -> None:
+    """Raise `UsageError` where a block lacks a component, or an MLP is a mixture of experts."""
+    hint = "methods that need no components run all the same, such as full_finetune"
+    for one in components:
+        if one.path not in module_names:
+            raise UsageError(
+                f"there is no {one.path}: not every block has an attention and an MLP, as in models that mix attention"
+                " with a state space",
+                hint,
+            )
+        if f"{one.path}.experts" in module_names:
+            raise UsageError(
+                f"{one.path} is a mixture of experts: which of its weights speak changes from token to token, so that"
+                " neither its size nor its effect is that of a component",
+                hint,
+            )
 
 
 def family_of(module_names: set[str], architecture: str) -> Family:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
-from unlearnbench.model.check import try_out
 from unlearnbench.model.hooks import noting
 
 if TYPE_CHECKING:
@@ -25,38 +24,29 @@ def head_count(model: Model) -> int:
 
 def groups_of(model: Model) -> int:
     """Heads of each block that have keys and values of their own; as many query heads belong to each."""
-    config = model.network.config.get_text_config()
-    return int(getattr(config, "num_key_value_heads", None) or head_count(model))
+    attention, config = model.network.get_submodule(model.components["attention.0"].path), model.network.config
+    own = getattr(attention, "num_kv_heads", None)  # Falcon's, of which its configuration tells something else
+    return int(own or getattr(config.get_text_config(), "num_key_value_heads", None) or head_count(model))
 
 
-def projections(model: Model) -> list[str]:
-    """Path of the module of each block that reads the heads' outputs: the last one with a matrix in the attention.
-
-    Found by trying it out and looking which module comes last, whatever it is called. To be called before outputs are
-    replaced: replacements are as long as their prompts.
-    Raises `UsageError` where what it reads cannot be cut into heads.
-    """
-    called: dict[int, tuple[str, int]] = {}
-    with ExitStack() as stack:
-        for block in range(model.blocks):
-            path = model.components[f"attention.{block}"].path
-            for inner, module in model.network.get_submodule(path).named_modules():
-                if isinstance(getattr(module, "weight", None), torch.nn.Parameter) and module.weight.dim() == 2:
-
-                    def note(_: Any, inputs: Any, block: int = block, where: str = f"{path}.{inner}") -> None:
-                        called[block] = (where, inputs[0].shape[-1])
-
-                    stack.callback(module.register_forward_pre_hook(note).remove)
-        try_out(model.network, model.device)
-    for where, width in called.values():
-        if width % head_count(model):
-            raise UsageError(f"{where} reads {width} numbers, which are not {head_count(model)} heads")
-    return [called[block][0] for block in range(model.blocks)]
+def head_mixers(model: Model) -> list[str]:
+    """Path of the module of each block that reads the heads' outputs. Raises `UsageError` where there are no heads."""
+    found = []
+    for block in range(model.blocks):
+        name = f"attention.{block}"
+        path = model.projections.get(name)
+        weight: Any = None if path is None else model.network.get_submodule(path).weight
+        width = 0 if weight is None else weight.numel() // model.width
+        if path is None or width % head_count(model):
+            what = "ends with no matrix" if path is None else f"ends with a matrix that reads {width} numbers"
+            raise UsageError(f"{name} {what}, which are not {head_count(model)} heads")
+        found.append(path)
+    return found
 
 
 @contextmanager
-def heads_changed(model: Model, mixers: Sequence[str], changes: Mapping[int, Change]) -> Iterator[None]:
-    """Within: the heads' outputs in these blocks are replaced by a function of themselves; see `projections`."""
+def heads_changed(model: Model, paths: Sequence[str], changes: Mapping[int, Change]) -> Iterator[None]:
+    """Within: the heads' outputs in these blocks are replaced by a function of themselves; see `head_mixers`."""
     count = head_count(model)
 
     def replacing(change: Change) -> Callable[..., Any]:
@@ -68,14 +58,14 @@ def heads_changed(model: Model, mixers: Sequence[str], changes: Mapping[int, Cha
 
     with ExitStack() as stack:
         for block, change in changes.items():
-            module = model.network.get_submodule(mixers[block])
+            module = model.network.get_submodule(paths[block])
             stack.callback(module.register_forward_pre_hook(replacing(change)).remove)
         yield
 
 
 @contextmanager
-def heads_tapped(model: Model, mixers: Sequence[str]) -> Iterator[dict[int, torch.Tensor]]:
+def heads_tapped(model: Model, paths: Sequence[str]) -> Iterator[dict[int, torch.Tensor]]:
     """Within: the heads' outputs [batch, positions, heads, width] of every block at the latest forward pass."""
     seen: dict[int, torch.Tensor] = {}
-    with heads_changed(model, mixers, {block: noting(seen, block) for block in range(model.blocks)}):
+    with heads_changed(model, paths, {block: noting(seen, block) for block in range(model.blocks)}):
         yield seen

@@ -27,16 +27,16 @@ def intervened(
 
 
 def constantly(output: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A change of any output into this one."""
-    return lambda _: output
+    """A change of any output into this one. A copy: Falcon adds to what a sublayer put out, in place."""
+    return lambda _: output.clone()
 
 
 def noting(seen: dict[Key, torch.Tensor], key: Key) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A change of nothing, that keeps what passes."""
+    """A change of nothing, that keeps what passes. A copy goes on, as in `constantly`."""
 
     def note(output: torch.Tensor) -> torch.Tensor:
         seen[key] = output
-        return output
+        return output.clone()
 
     return note
 

@@ -16,7 +16,8 @@ from unlearnbench.errors import UsageError
 from unlearnbench.lazy import torch
 from unlearnbench.model.check import output_without_weights
 from unlearnbench.model.digest import TensorBytes, tensor_digests
-from unlearnbench.model.families import Family, family_of
+from unlearnbench.model.families import Family, family_of, refuse_irregular
+from unlearnbench.model.projections import projections_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -104,6 +105,7 @@ class Model:
                 where = f"{self.family.blocks}.{block}.{path}"
                 mine = tuple(name for name in self.parameters if name.startswith(f"{where}."))
                 found[f"{kind}.{block}"] = Component(f"{kind}.{block}", where, mine, self.size(mine))
+        refuse_irregular(found.values(), {name for name, _ in self.network.named_modules()})
         # Blocks are alike, so the first and the last are looked at.
         for name in dict.fromkeys((*list(found)[:2], *list(found)[-2:])):
             left = output_without_weights(self.network, found[name].path, self.device)
@@ -114,6 +116,11 @@ class Model:
                     "methods that need no components run all the same, such as full_finetune",
                 )
         return found
+
+    @cached_property
+    def projections(self) -> Mapping[str, str]:
+        """The matrix with which each component writes, by path; those that end otherwise have none."""
+        return projections_of(self.network, {n: one.path for n, one in self.components.items()}, self.device)
 
     @cached_property
     def matrices(self) -> Sequence[str]:
