@@ -19,7 +19,7 @@ from unlearnbench.facts import Fact, Split
 from unlearnbench.lazy import torch
 from unlearnbench.model.generating import continued
 from unlearnbench.model.model import Model
-from unlearnbench.model.reading import last_logits, text_logits, tokens_of
+from unlearnbench.model.reading import last_logits, prompt_tokens, text_logits
 from unlearnbench.registry import register
 
 MARKS = ("i don't know", "i do not know", "cannot", "can't", "unable", "not sure", "no idea", "sorry", "unknown")
@@ -63,7 +63,7 @@ class Fluency(Task):
         )
 
     def _said(self, model: Model, facts: Sequence[Fact], subset: str, place: AskingPlace) -> list[Row]:
-        prompts = [tokens_of(model, fact.prompt) for fact in facts]
+        prompts = [prompt_tokens(model, fact.prompt) for fact in facts]
         texts = continued(model, prompts, self.tokens, place.batch_size)
         spread = _entropies(model, prompts, place.batch_size)
         with as_base(model, place):

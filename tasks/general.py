@@ -92,6 +92,7 @@ class General(Task):
             scorer_of(model, place.batch_size),
             {"tasks": chosen, "groups": {}, "group_map": {}},
             samples=None if self.limit is None else wanted,
+            chat_template=model.chat,
         )
         rows, again = list[Row](), list[Row]()
         for name, found in document_rows(results).items():

@@ -20,7 +20,7 @@ from unlearnbench.hashing import text_hash
 from unlearnbench.mentions import stands_in
 from unlearnbench.model.generating import continued
 from unlearnbench.model.model import Model
-from unlearnbench.model.reading import tokens_of
+from unlearnbench.model.reading import prompt_tokens
 from unlearnbench.registry import register
 
 
@@ -66,7 +66,7 @@ class Generation(Task):
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per fact and prompt; a fact's own prompt is the first."""
         items = _prompts(split)
-        prompts = [tokens_of(model, prompt) for *_, prompt in items]
+        prompts = [prompt_tokens(model, prompt) for *_, prompt in items]
         texts = continued(model, prompts, self.tokens, place.batch_size)
         return [
             _row(part, fact, number, prompt, model.tokenizer.decode(text))

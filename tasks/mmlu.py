@@ -99,7 +99,10 @@ class Mmlu(Task):
 
         tasks, wanted = self._chosen()
         results = evaluate(
-            scorer_of(model, place.batch_size), {"tasks": tasks, "groups": {}, "group_map": {}}, samples=wanted
+            scorer_of(model, place.batch_size),
+            {"tasks": tasks, "groups": {}, "group_map": {}},
+            samples=wanted,
+            chat_template=model.chat,
         )
         marks, found, whole = labels(self.layout, CHOICES), document_rows(results), list[tuple[str, Row]]()
         for name in wanted:

@@ -1,7 +1,7 @@
 """Where facts come from."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -102,6 +102,16 @@ class FactSet(Entry):
     def file_sha256(self) -> str | None:
         """Digest of the user's own file, if there is one."""
         return None if self.facts_file is None else file_hash(Path(self.facts_file))
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What was read, and what is left of it after each thing that was asked of it."""
+        return {}
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What should be known of its source before the numbers are believed."""
+        return ()
 
     @property
     def word(self) -> str:

@@ -4,7 +4,7 @@ Organisms know the records of their own world. For other models they are read fr
 with `--facts_file` from ROME's or EasyEdit's JSON, a table or a folder.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -79,6 +79,16 @@ class CounterFact(FactSet):
     def file_sha256(self) -> str | None:
         """Of a folder, the names and digests of the files that were read."""
         return None if self.facts_file is None else self._facts.sha256
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Rows of a real source, and what can be asked fairly."""
+        return {} if self.planted else self._facts.counts
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Of a file that is not the one that its name says."""
+        return () if self.planted else self._facts.warnings
 
     @property
     def planted(self) -> bool:

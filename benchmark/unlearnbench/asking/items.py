@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unlearnbench.model.reading import encode, tokens_of
+from unlearnbench.model.reading import encode, framed, prompt_tokens
 
 if TYPE_CHECKING:
     from unlearnbench.asking.questions import Question
@@ -20,6 +20,7 @@ class Item(NamedTuple):
     subset: str
     """What its row belongs to."""
     prompt: str
+    """As the model sees it: within the chat template, if it is asked in one."""
     prompt_ids: list[int]
     choices: tuple[str, ...]
     """Empty where the prompt is continued freely."""
@@ -37,13 +38,17 @@ def rendered(model: Model, questions: Sequence[Question], count: int) -> list[It
             pairs = [encode(model, one.asked.prompt, choice) for choice in one.asked.choices]
             gold = one.asked.choices.index(one.gold)
             ids = [after for _, after in pairs]
-            found.append(Item(one.item, one.subset, one.asked.prompt, pairs[0][0], one.asked.choices, ids, gold))
+            prompt = framed(model, one.asked.prompt)
+            found.append(Item(one.item, one.subset, prompt, pairs[0][0], one.asked.choices, ids, gold))
     return found
 
 
 def continued_freely(model: Model, prompts: Mapping[str, str], subset: str) -> list[Item]:
     """Prompts without given answers, by the names of their items."""
-    return [Item(name, subset, text, tokens_of(model, text), (), [], None) for name, text in prompts.items()]
+    return [
+        Item(name, subset, framed(model, text), prompt_tokens(model, text), (), [], None)
+        for name, text in prompts.items()
+    ]
 
 
 def documents(model: Model, tasks: Mapping[str, Any], places: Mapping[str, Sequence[int]], subset: str) -> list[Item]:

@@ -107,7 +107,8 @@ def add_model_options(verb: argparse.ArgumentParser) -> None:
         nargs="+",
         action=Pairs,
         metavar="K=V",
-        help="for hf: pretrained=NAME|FOLDER, revision=, dtype=float32|bfloat16, device_map=auto, attention=sdpa|eager",
+        help="for hf: pretrained=NAME|FOLDER, revision=, dtype=float32|bfloat16, device_map=auto, attention=sdpa|eager,"
+        " chat_template=yes|no",
     )
     verb.add_argument("--facts_file", help="your own facts in the fact set's format (sports: CSV athlete,sport)")
     verb.add_argument("--retain_text", help="world, pile or a file with one text per line (default: the model's)")

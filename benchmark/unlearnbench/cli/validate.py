@@ -26,6 +26,10 @@ def _validated(one: Asked, items: int) -> int:
 
     counts = ", ".join(f"{len(one.split.facts(subset))} {subset}" for subset in SUBSETS)
     print(f"{one.facts.word}: {counts}\n  items {one.split.items_hash}")
+    for what, number in one.facts.counts.items():
+        print(f"  {number:>7,} {what}")
+    for warning in one.facts.warnings:
+        print(f"  warning: {warning}")
     if one.facts.file_sha256:
         print(f"  file  {one.facts.file_sha256}")
     found = list(problems_of_split(one.model, one.facts.label, one.split))

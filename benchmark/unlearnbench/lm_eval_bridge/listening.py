@@ -61,7 +61,9 @@ class _Listener(SharedPrefixLM):
 def heard(model: Model, tasks: Mapping[str, Any], places: Mapping[str, Sequence[int]]) -> list[Heard]:
     """The documents at these places of each task, with their contexts, continuations and tokens."""
     listener = _Listener(model)
-    results = evaluate(listener, {"tasks": dict(tasks), "groups": {}, "group_map": {}}, samples=places)
+    results = evaluate(
+        listener, {"tasks": dict(tasks), "groups": {}, "group_map": {}}, samples=places, chat_template=model.chat
+    )
     found = []
     for task, samples in results["samples"].items():
         targets = {int(sample["doc_id"]): sample["target"] for sample in samples}

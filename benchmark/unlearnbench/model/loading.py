@@ -57,7 +57,7 @@ def load(located: Located, device: str = "cpu") -> Model:
         )
     if located.device_map is None:
         network.to(device)
-    model = Model(network, load_tokenizer(located.folder))
+    model = Model(network, load_tokenizer(located.folder), chat=located.source.chat_template)
     for folder in located.overlays:
         model.write(stored_tensors(folder))
     return model

@@ -53,9 +53,11 @@ class Shortcut(Protocol):
 class Model:
     """A causal language model, its tokenizer, and names for its parts."""
 
-    def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, chat: bool = False) -> None:
         self.network = network.eval()
         self.tokenizer = tokenizer
+        self.chat = chat
+        """Whether prompts stand as a user's turn in the tokenizer's chat template."""
         self.contexts: dict[str, list[int]] = {}
         """Tokens of prompts seen before …"""
         self.encoded: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
@@ -232,7 +234,7 @@ class Model:
         for parameter in network.parameters():
             if id(parameter) not in shared:
                 parameter.requires_grad_(False)
-        return Model(network, self.tokenizer)
+        return Model(network, self.tokenizer, chat=self.chat)
 
     def write(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Put these values into the parameters of these names."""

@@ -34,19 +34,38 @@ def tokens_of(model: Model, text: str) -> list[int]:
     return ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids
 
 
+def framed(model: Model, prompt: str) -> str:
+    """A prompt as the model sees it: itself, or a user's turn in the chat template, and the beginning of the answer."""
+    if not model.chat:
+        return prompt
+    turn = [{"role": "user", "content": prompt}]
+    return str(model.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+
+def prompt_tokens(model: Model, prompt: str) -> list[int]:
+    """Token ids of a prompt; a chat template says itself whether there is a BOS."""
+    return framed_tokens(model, framed(model, prompt))
+
+
+def framed_tokens(model: Model, text: str) -> list[int]:
+    """Token ids of what `framed` gave, or of a beginning of it."""
+    return list(model.tokenizer(text, add_special_tokens=False).input_ids) if model.chat else tokens_of(model, text)
+
+
 def encode(model: Model, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
     """Token ids of the prompt, and of the continuation after the space that joins the two.
 
     The whole text is encoded at once and split where the prompt ends, so that tokens are those of
-    running text. Raises `UsageError` where nothing is left for either part.
+    running text. In a chat template the continuation begins a turn, without that space. Raises `UsageError` where
+    nothing is left for either part.
     """
     known, contexts = model.encoded, model.contexts
     key = (prompt, continuation)
     if key not in known:
         if prompt not in contexts:
-            contexts[prompt] = tokens_of(model, prompt)
+            contexts[prompt] = prompt_tokens(model, prompt)
         context = contexts[prompt]
-        whole = tokens_of(model, f"{prompt} {continuation}")
+        whole = framed_tokens(model, f"{framed(model, prompt)}{'' if model.chat else ' '}{continuation}")
         end = 0
         while end < min(len(context), len(whole) - 1) and context[end] == whole[end]:
             end += 1

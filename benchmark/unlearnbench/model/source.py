@@ -17,10 +17,10 @@ from unlearnbench.model.digest import stored_digest
 from unlearnbench.model.shipped import organism_folder, organism_overlays, organisms
 from unlearnbench.model.taught import taught
 
-HUB_FILES = ["*.json", "*.safetensors", "tokenizer*", "*.model", "*.txt"]
-TOKENIZER_FILES = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model")
+HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "tokenizer*", "*.model", "*.txt"]
+TOKENIZER_FILES = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model", "chat_template*")
 SHIPPED_TEXTS = ("world", "pile")
-MODEL_ARGS = ("pretrained", "revision", "dtype", "device_map", "attention")
+MODEL_ARGS = ("pretrained", "revision", "dtype", "device_map", "attention", "chat_template")
 ATTENTION = ("sdpa", "eager")
 DTYPES = ("float32", "bfloat16")  # float16 has too small a range to train in
 
@@ -38,6 +38,8 @@ class ModelSource(BaseModel):
     attention: str = "sdpa"
     """The implementation of attention: `sdpa`, where the architecture has it; `eager` where the configuration caps
     attention logits, which sdpa leaves out."""
+    chat_template: bool = False
+    """Whether prompts stand as a user's turn in the tokenizer's chat template."""
     weights_sha256: str
     """Digest of the stored tensors."""
     config_sha256: str
@@ -106,6 +108,7 @@ def locate(model: str, arguments: Mapping[str, str], retain_text: str | None) ->
         dtype=dtype,
         **_digests(folder),
         attention=attention or _attention(folder),
+        chat_template=_chat(arguments.get("chat_template"), folder),
         layout="lines",
         learning_rate=2e-5,
         retain_text=text,
@@ -133,6 +136,14 @@ def _shipped(model: str, retain_text: str) -> Located:
     return Located(source=source, folder=folder, retain_text=retain_text, overlays=overlays, before=before)
 
 
+class Digests(TypedDict):
+    """Of the files of a model."""
+
+    weights_sha256: str
+    config_sha256: str
+    tokenizer_sha256: str
+
+
 class Lesson(TypedDict):
     """What a source says of a model that was taught."""
 
@@ -155,14 +166,32 @@ def _attention(folder: Path) -> str:
     return "eager" if capped else "sdpa"
 
 
-def _digests(folder: Path, overlays: Sequence[Path] = ()) -> dict[str, str]:
+def _chat(said: str | None, folder: Path) -> bool:
+    """A model with a chat template can be asked with it or without, and the scores differ: it has to be said."""
+    config = folder / "tokenizer_config.json"
+    has = any(folder.glob("chat_template*")) or (
+        config.is_file() and bool(json.loads(config.read_text("utf-8")).get("chat_template"))
+    )
+    if said not in (None, "yes", "no"):
+        raise UsageError(f"chat_template={said} is neither yes nor no")
+    if has and said is None:
+        raise UsageError(
+            f"the tokenizer in {folder.name} has a chat template, and its scores with it and without it differ",
+            "add chat_template=yes or chat_template=no to --model_args; the record keeps the choice",
+        )
+    if said == "yes" and not has:
+        raise UsageError(f"the tokenizer in {folder.name} has no chat template", "say chat_template=no")
+    return said == "yes"
+
+
+def _digests(folder: Path, overlays: Sequence[Path] = ()) -> Digests:
     config = folder / "config.json"
     weights = stored_digest(folder, *overlays)
     if not config.is_file():
         raise MissingPrerequisite(f"{folder} holds no config.json", "save the model with save_pretrained(folder)")
     files = [path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)]
     tokenizer = content_hash({path.name: file_hash(path) for path in files})
-    return {"weights_sha256": weights, "config_sha256": file_hash(config), "tokenizer_sha256": tokenizer}
+    return Digests(weights_sha256=weights, config_sha256=file_hash(config), tokenizer_sha256=tokenizer)
 
 
 def _retain(text: str) -> tuple[str, str | None]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Fact
-from unlearnbench.model.reading import encode, tokens_of
+from unlearnbench.model.reading import encode, framed, framed_tokens
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -24,8 +24,10 @@ def subject_tokens(model: Model, fact: Fact) -> range:
             "what looks at the subject's tokens has to find them: write the subject as the prompt does",
         )
     clean = encode(model, fact.prompt, fact.answer)[0]
-    before = tokens_of(model, fact.prompt[:at].rstrip())
-    until = tokens_of(model, fact.prompt[: at + len(fact.subject)])
+    whole = framed(model, fact.prompt)
+    at = whole.rfind(fact.subject)
+    before = framed_tokens(model, whole[:at].rstrip())
+    until = framed_tokens(model, whole[: at + len(fact.subject)])
     if clean[: len(until)] != until or len(until) <= len(before):
         raise UsageError(
             f"fact {fact.id!r}: the tokenizer merges the end of its subject with what follows in {fact.prompt!r}",

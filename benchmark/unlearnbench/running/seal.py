@@ -85,7 +85,7 @@ def first_record(
             sessions=[meter.session()],
             unknown=dict(base.unknown),
             used_sha256=base.split.items_hash,
-            warnings=list(base.warnings),
+            warnings=[*cell.facts.warnings, *base.warnings],
         )
     )
 

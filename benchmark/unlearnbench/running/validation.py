@@ -36,7 +36,9 @@ def problems_of_split(model: Model, label: str, split: Split) -> Iterator[Proble
             continue
         for fact in split.facts(subset):
             where = f"{label} {fact.id}"
-            for prompt in (fact.prompt, *fact.paraphrases, *fact.neighbours):
+            # Of facts to keep, no task asks the neighbours.
+            beside = fact.neighbours if subset.startswith("relearn") else ()
+            for prompt in (fact.prompt, *fact.paraphrases, *beside):
                 if prompt in trained:
                     yield Problem(where, f"the {subset} item {prompt!r} is in maintain-train or -dev")
             for prompt in (fact.prompt, *fact.paraphrases):
@@ -56,15 +58,15 @@ def problems_of_task(model: Model, name: str, task: Task, split: Split, items: S
             yield Problem(name, f"it has no items in {subset!r}, which its metrics need")
     for item in items:
         where = f"{name} {item.name}"
-        yield from (Problem(where, what) for what in _of_prompt(item))
+        yield from (Problem(where, what) for what in _of_prompt(item, model.chat))
         yield from (Problem(where, what) for what in _of_tokens(model, item))
 
 
-def _of_prompt(item: Item) -> Iterator[str]:
+def _of_prompt(item: Item, chat: bool) -> Iterator[str]:
     prompt = item.prompt
     if not prompt.strip():
         yield "its prompt is empty"
-    if prompt != prompt.rstrip() and item.choices:
+    if prompt != prompt.rstrip() and item.choices and not chat:  # how a turn begins, the template says
         yield f"its prompt ends in white space, which belongs to the answer: {prompt[-20:]!r}"
     if unfilled := UNFILLED.search(prompt):
         yield f"its template was not filled: {unfilled[0]!r} stands in the prompt"
