@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from unlearnbench.counterfact.among import KnownFile
 from unlearnbench.counterfact.facts import Converted, converted
 from unlearnbench.counterfact.hub import HUB_SETS, download
 from unlearnbench.counterfact.planted import planted_order, planted_split
@@ -38,6 +39,8 @@ class CounterFact(FactSet):
     `file` of --facts_file. `auto`: planted for models that were told of them, azhx for others."""
     keep: Annotated[int, Field(ge=20)] = 600
     """Facts to keep, of a real source; of the planted, all others are."""
+    among: Path | None = None
+    """A file of `unlearnbench known`: only real facts that every model knows which it names."""
     knows: tuple[str, ...] | None = field(default=None, metadata=DERIVED)
     """The ids of real facts that the model knows."""
 
@@ -96,7 +99,7 @@ class CounterFact(FactSet):
         return self.source == "planted" or (self.source == "auto" and self.facts_file is None)
 
     def resolved(self, *, told: Collection[str]) -> "CounterFact":
-        """With the source that suits the model. Raises `UsageError` where a source and a file are both given."""
+        """With the source that suits the model. Raises `UsageError` where settings contradict each other."""
         where = self.source
         if self.facts_file is not None:
             if where not in ("auto", "file"):
@@ -106,11 +109,15 @@ class CounterFact(FactSet):
             raise UsageError("counterfact[source=file] needs --facts_file", "name ROME's counterfact.json, for example")
         elif where == "auto":
             where = "planted" if f"{self.name}:{self.count}" in told or "world" in told else "azhx"
-        return replace(self, source=where)
+        found = replace(self, source=where)
+        if found.planted and self.among is not None:
+            raise UsageError("counterfact[among=…] is for real facts, and these are planted", "leave it out")
+        return found
 
     def candidates(self) -> Sequence[Fact]:
         """Real facts that may be used, in the order in which they are."""
-        return () if self.planted else in_order(self._facts.facts)
+        able = self._able
+        return () if self.planted else [f for f in in_order(self._facts.facts) if able is None or f.id in able]
 
     @property
     def wanted(self) -> int:
@@ -127,12 +134,20 @@ class CounterFact(FactSet):
             found = planted_split(self.count, seed)
             order = planted_order(self.count)
         else:
-            found = real_split(self._facts, self.knows, self.count, self.keep, seed)
+            found = real_split(self._facts, self._able, self.count, self.keep, seed)
             order = [fact.id for fact in in_order(found.forget)]
         if not self.variant.endswith("sequential"):
             return found
         size = self.count // STAGES
         return replace(found, stages=[frozenset(order[i * size : (i + 1) * size]) for i in range(STAGES)])
+
+    @property
+    def _able(self) -> Collection[str] | None:
+        """The ids of the real facts that may be used; None where all may."""
+        if self.among is None:
+            return self.knows
+        listed = KnownFile.read(self.among).ids
+        return listed if self.knows is None else set(listed) & set(self.knows)
 
     @property
     def _facts(self) -> Converted:

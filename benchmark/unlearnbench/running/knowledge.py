@@ -41,7 +41,7 @@ def informed(facts: FactSet, located: Located, device: str = "cpu") -> FactSet:
     candidates = facts.candidates() if facts.known > 0 else ()
     if not candidates:
         return facts
-    found = probabilities(_Loaded(located, device), source, candidates, facts.known, facts.wanted)
+    found = probabilities(WhenNeeded(located, device), source, candidates, facts.known, facts.wanted)
     return facts.knowing([fact for fact, p in found.items() if p >= facts.known])
 
 
@@ -50,7 +50,7 @@ def told(source: ModelSource) -> Collection[str]:
     return ("world",) if source.kind == "organism" else source.taught
 
 
-class _Loaded:
+class WhenNeeded:
     """A model that is loaded when it is first needed."""
 
     def __init__(self, located: Located, device: str) -> None:
@@ -63,7 +63,7 @@ class _Loaded:
 
 
 def probabilities(
-    model: _Loaded, source: ModelSource, facts: Sequence[Fact], least: float, enough: int
+    model: WhenNeeded, source: ModelSource, facts: Sequence[Fact], least: float, enough: int
 ) -> Mapping[str, float]:
     """p(answer | prompt) of facts by id, under the whole vocabulary and over all tokens of the answer.
 
