@@ -1,7 +1,11 @@
 """A task of lm-eval's kind such as a user writes: a YAML file and the function that loads its data."""
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from lm_eval.api.instance import Instance
 
 NAMES = ("Ann Lee", "Bo Rodgers", "Cy Young", "Di Dorn")
 GAMES = ("football", "ice hockey", "golf")
@@ -29,3 +33,9 @@ def write_own_task(folder: Path, name: str, metrics: Sequence[str] = ("acc",), n
     listed = ", ".join(f"{{metric: {metric}}}" for metric in metrics)
     (folder / f"{name}.yaml").write_text(TASK.format(name=name, games=", ".join(GAMES), metrics=listed))
     (folder / "data.py").write_text(DATA.format(names=list(names)))
+
+
+def request(kind: str, arguments: Any, number: int = 0) -> Instance:
+    """A request such as lm-eval's tasks make, in every version of lm-eval."""
+    named = {} if version("lm-eval") < "0.5" else {"task_name": "test", "doc_id": number}
+    return Instance(request_type=kind, doc={}, arguments=arguments, idx=number, metadata=("test", number, 1), **named)

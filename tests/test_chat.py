@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from lm_eval.api.instance import Instance
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
@@ -27,7 +26,7 @@ from unlearnbench.model.subject import subject_tokens
 from unlearnbench.records import store
 from unlearnbench.tasks.general import General
 
-from .own_lm_eval_task import write_own_task
+from .own_lm_eval_task import request, write_own_task
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:lm_eval.*")
 
@@ -282,6 +281,6 @@ def test_what_lm_eval_cannot_ask_without_a_token_to_begin_with_is_one_clear_erro
     lm = SharedPrefixLM(without_special_tokens(llama))
 
     with pytest.raises(UsageError, match="neither a beginning-of-text nor an end-of-text token") as refused:
-        getattr(lm, ask)([Instance(ask, {}, arguments, 0)])
+        getattr(lm, ask)([request(ask, arguments, 0)])
 
     assert "bos_token or eos_token" in refused.value.hint

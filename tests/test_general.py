@@ -23,7 +23,7 @@ from unlearnbench.records.record import Record
 from unlearnbench.running.words import side_effects
 from unlearnbench.tasks.general import General
 
-from .own_lm_eval_task import write_own_task
+from .own_lm_eval_task import request, write_own_task
 
 ROLLING = """
 task: own_text
@@ -199,11 +199,10 @@ def test_what_cannot_be_asked_is_refused_before_a_model_is_loaded(
 def test_every_filter_of_written_text_is_a_metric_of_its_own(
     asked: Callable[..., Record], own: Path, saved_model: Path
 ) -> None:
-    from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
     until = {"until": ["."], "max_gen_toks": 6, "do_sample": False}
-    requests = [Instance("generate_until", {}, (f"Fact: {name} plays the sport of", until), 0) for name in NAMES]
+    requests = [request("generate_until", (f"Fact: {name} plays the sport of", until), 0) for name in NAMES]
     written = HFLM(pretrained=str(saved_model), device="cpu").generate_until(requests, disable_tqdm=True)
     answers = [*written[:2], *(text.split()[0] for text in written[2:5]), "none of it"]  # so that some are right
     rows = [{"name": name, "answer": answer} for name, answer in zip(NAMES, answers, strict=True)]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from unlearnbench.errors import MissingPrerequisite, UnknownName, UsageError
@@ -18,6 +17,8 @@ from unlearnbench.lm_eval_bridge.scorer import SharedPrefixLM
 from unlearnbench.lm_eval_bridge.sharing import Wanted, batches, shared
 from unlearnbench.lm_eval_bridge.tasks import load_tasks
 from unlearnbench.model.model import Model
+
+from .own_lm_eval_task import request
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:lm_eval.*")
 
@@ -35,8 +36,8 @@ PAIRS = [
 ]
 
 
-def _requests(pairs: Sequence[tuple[str, str]]) -> list[Instance]:
-    return [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+def _requests(pairs: Sequence[tuple[str, str]]) -> list[Any]:
+    return [request("loglikelihood", pair, i) for i, pair in enumerate(pairs)]
 
 
 def _theirs(model: Model, **options: Any) -> HFLM:
@@ -101,7 +102,7 @@ def test_contexts_that_are_too_long_lose_their_beginning(model: Model, room: int
 
 def test_rolling_likelihoods_are_those_of_hflm(model: Model) -> None:
     texts = [("Fact: Ann Lee plays the sport of football. " * 5,), ("Today",)]
-    requests = [Instance("loglikelihood_rolling", {}, text, i) for i, text in enumerate(texts)]
+    requests = [request("loglikelihood_rolling", text, i) for i, text in enumerate(texts)]
 
     ours = SharedPrefixLM(model, max_length=16).loglikelihood_rolling(requests, disable_tqdm=True)
 
@@ -111,7 +112,7 @@ def test_rolling_likelihoods_are_those_of_hflm(model: Model) -> None:
 
 def test_generated_texts_are_those_of_hflm(llama: Model) -> None:
     arguments = {"until": ["."], "max_gen_toks": 4, "do_sample": False}
-    requests = [Instance("generate_until", {}, (text, arguments), i) for i, text in enumerate(["Today", "Fact: Ann"])]
+    requests = [request("generate_until", (text, arguments), i) for i, text in enumerate(["Today", "Fact: Ann"])]
 
     ours = SharedPrefixLM(llama).generate_until(requests)
 

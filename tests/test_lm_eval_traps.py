@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from torch import nn
 from transformers import PreTrainedTokenizerFast
@@ -25,7 +25,7 @@ from unlearnbench.lm_eval_bridge.tasks import load_tasks
 from unlearnbench.model.hooks import intervened
 from unlearnbench.model.model import Model
 
-from .own_lm_eval_task import write_own_task
+from .own_lm_eval_task import request, write_own_task
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:lm_eval.*")
 
@@ -39,8 +39,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _asked(*games: str) -> list[Instance]:
-    return [Instance("loglikelihood", {}, (CONTEXT, f" {game}"), i) for i, game in enumerate(games)]
+def _asked(*games: str) -> list[Any]:
+    return [request("loglikelihood", (CONTEXT, f" {game}"), i) for i, game in enumerate(games)]
 
 
 def _values(lm: HFLM, *games: str) -> list[float]:
@@ -149,7 +149,7 @@ def test_a_bfloat16_model_does_not_tie(random_models: Callable[..., Model]) -> N
     model = random_models("llama")
     model.network.to(torch.bfloat16)
     contexts = [f"Fact: {name} {verb}" for name in ("Ann", "Bo", "Cy", "Di") for verb in ("plays", "likes", "was at")]
-    asked = [Instance("loglikelihood", {}, (c, f" {g}"), 0) for c in contexts for g in ("golf", "tennis", "football")]
+    asked = [request("loglikelihood", (c, f" {g}"), 0) for c in contexts for g in ("golf", "tennis", "football")]
 
     ours = [value for value, _ in SharedPrefixLM(model).loglikelihood(asked)]
 
@@ -212,7 +212,7 @@ def test_construction_and_generation_leave_the_padding_token_unset(llama: Model)
     arguments = {"until": ["."], "max_gen_toks": 2}
 
     lm = SharedPrefixLM(llama)
-    lm.generate_until([Instance("generate_until", {}, (text, arguments), 0) for text in ("Ann", CONTEXT)])
+    lm.generate_until([request("generate_until", (text, arguments), 0) for text in ("Ann", CONTEXT)])
 
     assert llama.tokenizer.pad_token is None
 
