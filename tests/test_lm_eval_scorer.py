@@ -83,7 +83,7 @@ def test_rolling_likelihoods_are_those_of_hflm(model: Model) -> None:
     before: tuple[str, ...] = () if version("lm-eval") < "0.5" else ("",)
     requests = [request("loglikelihood_rolling", (*before, text), i) for i, text in enumerate(texts)]
 
-    ours: list[Any] = SharedPrefixLM(model, max_length=16).loglikelihood_rolling(requests, disable_tqdm=True)
+    ours: object = SharedPrefixLM(model, max_length=16).loglikelihood_rolling(requests, disable_tqdm=True)
 
     theirs = hflm(model, max_length=16).loglikelihood_rolling(requests, disable_tqdm=True)
     # Numbers, and from 0.5 on pairs.
