@@ -171,7 +171,7 @@ def test_a_dataset_out_of_reach_is_named_at_once_and_a_folder_can_stand_in_for_i
         load_tasks(["far"], [tmp_path])
 
     assert "cache" in str(refused.value)
-    assert "--include" in refused.value.hint
+    assert "folder=FOLDER" in refused.value.hint
     found = load_tasks(["far"], [tmp_path], data={name: data})["tasks"]["far"]
     assert found.eval_docs["name"][:] == ["Ann Lee"]
 

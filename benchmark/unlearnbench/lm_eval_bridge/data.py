@@ -49,7 +49,7 @@ def _unreachable(path: str, name: str | None, error: Exception) -> MissingPrereq
     return MissingPrerequisite(
         f"the dataset {path}{part} is neither in the cache nor to be had from the hub: {error}",
         f"load it once while online (it is then read from {datasets.config.HF_DATASETS_CACHE}), or name a local folder "
-        "as dataset_path in a YAML of your own and give its folder with --include",
+        "as dataset_path in a YAML of your own and say where that is: general/NAME[folder=FOLDER]",
     )
 
 

@@ -72,8 +72,9 @@ def parse_tasks(words: Sequence[str], facts: Sequence[FactSet], source: ModelSou
     the facts it names, and for a fact set left without a task.
     """
     asked = [read_word(word, "task") for word in words]
-    known = {name for f in facts for name in (f.name, *(f"{f.name}/{task}" for task in (*BATTERIES, *registry.tasks)))}
-    known |= set(beside_facts())
+    beside = beside_facts()
+    about = [*BATTERIES, *(task for task in registry.tasks if task not in beside)]
+    known = {*beside, *(name for f in facts for name in (f.name, *(f"{f.name}/{task}" for task in about)))}
     for name, _ in asked:
         if name not in known and not _is_one_of_many(name):
             raise UnknownName("task", name, known)
