@@ -1,0 +1,40 @@
+"""The same draws of seeds and subjects for all methods and references of a table: their noise goes together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unlearnbench.leaderboard.cells import Array, Cells, Grid
+
+DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often each seed and each subject is drawn [draws, …]."""
+
+    seeds: Array
+    clusters: Array
+
+    @classmethod
+    def of(cls, grid: Grid, count: int = DRAWS) -> Draws:
+        """Seeds with replacement; subjects by Poisson weights, so that none needs to know of what kind others are.
+
+        The same for the same grid: a table that is built again comes out the same.
+        """
+        rng = np.random.default_rng(0)
+        seeds = rng.multinomial(len(grid.seeds), np.full(len(grid.seeds), 1 / len(grid.seeds)), size=count)
+        return cls(seeds.astype(float), rng.poisson(1.0, size=(count, len(grid.clusters))).astype(float))
+
+    def values(self, cells: Cells) -> Array:
+        """The mean of each draw [draws]; nan where a draw has no item."""
+        sums, counts = self.clusters @ cells.sums.T, self.clusters @ cells.counts.T
+        there = counts > 0
+        means = np.divide(sums, counts, where=there, out=np.zeros_like(sums))
+        weights = self.seeds * there
+        total = weights.sum(1)
+        found = np.full(len(total), np.nan)
+        np.divide((weights * means).sum(1), total, where=total > 0, out=found)
+        return found

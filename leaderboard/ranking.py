@@ -1,0 +1,193 @@
+"""Methods of one model and fact set in order: F, R, B and S with intervals, places that are not excluded, tiers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unlearnbench.leaderboard.cells import Array, Grid
+from unlearnbench.leaderboard.draws import Draws
+from unlearnbench.leaderboard.evidence import Answered
+from unlearnbench.leaderboard.ranks import Rank, chance_of_front, ranks, tiers
+from unlearnbench.leaderboard.score import (
+    Reference,
+    along,
+    forgotten,
+    harmonic,
+    kept,
+    recovery,
+    robust,
+)
+
+LEVEL = 0.95
+BASE, ORACLE = "none", "oracle"
+Runs = Mapping[int, Mapping[str, Answered]]
+"""Of one method: by seed, the tasks that it answers."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number between 0 and 1, with an interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One method."""
+
+    method: str
+    reference: bool
+    seeds: tuple[int, ...]
+    lacks: tuple[str, ...]
+    """Tasks, or seeds, that it would need to be ranked."""
+    axes: Mapping[str, Quantity]
+    """F, R and B, as far as it was asked; and S where it has all three."""
+    rank: Rank | None = None
+    tier: int | None = None
+    front: float | None = None
+    """How often it is in the first tier."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All methods of one table, the best first."""
+
+    placed: tuple[Placed, ...]
+    against: str
+    """What forgetting is read against: `oracle`, or `chance` where there is none."""
+    left_out: tuple[str, ...]
+    """Tasks on which base and reference are too near each other to tell anything."""
+
+
+def ranking(methods: Mapping[str, Runs], base: str = BASE, oracle: str = ORACLE) -> Ranking | None:
+    """`methods` by label; `base` and `oracle` are the labels of the references. None where there is no base.
+
+    Every method is asked what the base was asked, at the seeds at which the base was. One that was asked less is shown
+    without a place.
+    """
+    if base not in methods:
+        return None
+    needed = sorted(set.intersection(*(set(tasks) for tasks in methods[base].values())))
+    seeds = tuple(sorted(methods[base]))
+    table = _Table(methods, base, oracle if oracle in methods else None, needed)
+    lacks = {name: _lacking(runs, needed, seeds) for name, runs in methods.items()}
+    scored = {name: table.axes(name) for name in methods}
+    able = [n for n in methods if not lacks[n] and len(scored[n]) == 4]
+    placed = [_placed(n, methods[n], lacks[n], scored[n], reference=n in (base, oracle)) for n in methods]
+    if able:
+        placed = _with_places(placed, able, scored)
+    order = sorted(placed, key=lambda one: (one.rank is None, -_value(one), one.method))
+    return Ranking(tuple(order), "oracle" if table.oracle else "chance", tuple(table.left_out))
+
+
+class _Table:
+    """The values of all methods on the same draws."""
+
+    def __init__(self, methods: Mapping[str, Runs], base: str, oracle: str | None, needed: Sequence[str]) -> None:
+        self.methods, self.base, self.oracle, self.needed = methods, base, oracle, needed
+        parts = [part for runs in methods.values() for task in needed for part in _parts(runs, task)]
+        self.grid = Grid.of(parts)
+        self.draws = Draws.of(self.grid)
+        self.kinds = {task: next(iter(methods[base].values()))[task] for task in needed}
+        self.references = {t: self._reference(t) for t in needed if self.kinds[t].axis != "robust"}
+        self.left_out = [task for task, one in self.references.items() if not one.room]
+
+    def axes(self, name: str) -> dict[str, Array]:
+        """F, R, B and S of a method; those that it cannot have are not there."""
+        found = dict[str, Array]()
+        for axis, key, of in (("forget", "F", forgotten), ("retain", "R", kept)):
+            tasks = [task for task in self.needed if self.kinds[task].axis == axis]
+            values = {task: one for task in tasks if (one := self._value(name, task)) is not None}
+            if len(values) == len(tasks):
+                one = of(values, {task: self.references[task] for task in tasks})
+                found |= {} if one is None else {key: one}
+        attacks = [task for task in self.needed if self.kinds[task].axis == "robust"]
+        recoveries = {_name(task): one for task in attacks if (one := self._recovery(name, task)) is not None}
+        if attacks and len(recoveries) == len(attacks):
+            left = robust(recoveries)
+            found |= {} if left is None else {"B": left}
+        return {**found, "S": harmonic(list(found.values()))} if len(found) == 3 else found
+
+    def _value(self, name: str, task: str) -> Array | None:
+        values = {seed: tasks[task].values for seed, tasks in self.methods[name].items() if task in tasks}
+        return along(self.grid.cells(values), self.draws) if values else None
+
+    def _recovery(self, name: str, task: str) -> Array | None:
+        runs = {seed: tasks[task] for seed, tasks in self.methods[name].items() if task in tasks}
+        if not runs:
+            return None
+        value, ceiling = (
+            along(self.grid.cells({seed: getattr(one, part) for seed, one in runs.items()}), self.draws)
+            for part in ("values", "ceiling")
+        )
+        floors = {seed: one.floor for seed, one in runs.items() if isinstance(one.floor, tuple)}
+        if floors:
+            return recovery(value, along(self.grid.cells(floors), self.draws), ceiling)
+        guess = [one.floor for one in runs.values() if isinstance(one.floor, float)]
+        return recovery(value, np.full_like(value, float(np.mean(guess))), ceiling)
+
+    def _reference(self, task: str) -> Reference:
+        base = self._value(self.base, task)
+        assert base is not None
+        kind = self.kinds[task]
+        of_oracle = self._value(self.oracle, task) if self.oracle and kind.axis == "forget" else None
+        chance = np.full_like(base, kind.chance or 0.0)
+        return Reference(base, chance if of_oracle is None else of_oracle)
+
+
+def _parts(runs: Runs, task: str) -> list[dict[int, Sequence[tuple[str, float]]]]:
+    """All items of a task, for the grid."""
+    found = list[dict[int, Sequence[tuple[str, float]]]]()
+    for seed, tasks in runs.items():
+        if task in tasks:
+            one = tasks[task]
+            floor = one.floor if isinstance(one.floor, tuple) else ()
+            found.append({seed: (*one.values, *one.ceiling, *floor)})
+    return found
+
+
+def _name(task: str) -> str:
+    """The attack's own name, from the key of its task."""
+    return str(json.loads(task)["name"]).rpartition("/")[2]
+
+
+def _lacking(runs: Runs, needed: Sequence[str], seeds: Sequence[int]) -> tuple[str, ...]:
+    lost = [f"seed {seed}" for seed in seeds if seed not in runs]
+    tasks = {task for seed, mine in runs.items() if seed in seeds for task in needed if task not in mine}
+    return (*lost, *sorted({str(json.loads(task)["name"]) for task in tasks}))
+
+
+def _placed(name: str, runs: Runs, lacks: tuple[str, ...], axes: Mapping[str, Array], *, reference: bool) -> Placed:
+    quantities = {key: _quantity(array) for key, array in axes.items()}
+    return Placed(name, reference, tuple(sorted(runs)), lacks, quantities)
+
+
+def _quantity(array: Array) -> Quantity:
+    low, high = np.nanquantile(array[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Quantity(float(array[0]), float(min(low, array[0])), float(max(high, array[0])))
+
+
+def _with_places(
+    placed: Sequence[Placed], able: Sequence[str], scored: Mapping[str, Mapping[str, Array]]
+) -> list[Placed]:
+    scores = np.stack([scored[name]["S"] for name in able])
+    axes = np.stack([np.stack([scored[name][key] for key in "FRB"]) for name in able])
+    places = ranks(scores[:, 0], scores[:, 1:])
+    levels, fronts = tiers(axes[..., 0]), chance_of_front(axes[..., 1:])
+    by_name = {name: (places[i], levels[i], fronts[i]) for i, name in enumerate(able)}
+    return [
+        replace(one, rank=by_name[one.method][0], tier=by_name[one.method][1], front=by_name[one.method][2])
+        if one.method in by_name
+        else one
+        for one in placed
+    ]
+
+
+def _value(one: Placed) -> float:
+    return one.axes["S"].value if "S" in one.axes else -1.0

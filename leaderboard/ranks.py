@@ -1,0 +1,70 @@
+"""Which places a method may have, and which methods none is better than, as sure as the numbers are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from unlearnbench.leaderboard.cells import Array
+
+LEVEL = 0.95
+
+
+class Rank(NamedTuple):
+    """The places that are not excluded."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}–{self.last}"
+
+
+def ranks(values: Array, draws: Array) -> list[Rank]:
+    """Of each method, from the values [methods] and those of the same draws [methods, draws].
+
+    A pair is different where its distance, in its own standard errors, is more than what the largest such distance of
+    all pairs exceeds in one table of twenty where all methods are alike (max-T; after Mogstad, Romano, Shaikh and
+    Wilhelm, 2024): all places hold together with 95 %.
+    """
+    count = len(values)
+    apart = values[:, None] - values[None, :]
+    moved = draws[:, None, :] - draws[None, :, :] - apart[..., None]
+    spread = np.sqrt(np.nanmean(moved**2, axis=-1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        largest = np.nanmax(np.where(spread[..., None] > 0, np.abs(moved) / spread[..., None], 0.0), axis=(0, 1))
+        distance = np.where(spread > 0, apart / spread, np.sign(apart) * np.inf)
+    distance = np.where(apart == 0, 0.0, distance)
+    least = float(np.nanquantile(largest, LEVEL)) if count > 1 else np.inf
+    better, worse = (distance > least).sum(1), (distance < -least).sum(1)
+    return [Rank(1 + int(w), count - int(b)) for b, w in zip(better, worse, strict=True)]
+
+
+def tiers(axes: Array) -> list[int]:
+    """Of each method [methods, axes]: 1 where no other is as good on all axes and better on one, and so on without
+    those (Pareto fronts)."""
+    left, found, tier = list(range(len(axes))), [0] * len(axes), 0
+    while left:
+        tier += 1
+        front = [i for i in left if not any(_dominates(axes[j], axes[i]) for j in left)]
+        for i in front:
+            found[i] = tier
+        left = [i for i in left if i not in front]
+    return found
+
+
+def chance_of_front(draws: Array) -> list[float]:
+    """How often each method is in the first tier [methods, axes, draws]."""
+    count = draws.shape[-1]
+    hits = np.zeros(len(draws))
+    for k in range(count):
+        one = draws[..., k]
+        at_least = (one[:, None, :] >= one[None, :, :]).all(-1)
+        more = (one[:, None, :] > one[None, :, :]).any(-1)
+        hits += ~(at_least & more).any(0)
+    return list(hits / count)
+
+
+def _dominates(a: Array, b: Array) -> bool:
+    return bool((a >= b).all() and (a > b).any())

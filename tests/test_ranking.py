@@ -1,0 +1,170 @@
+"""The order of methods: the oracle first, what did nothing or broke everything last, and nobody by a trick."""
+
+import json
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from unlearnbench.leaderboard.evidence import Answered, Items
+from unlearnbench.leaderboard.ranking import Ranking, Runs, ranking
+from unlearnbench.leaderboard.score import family_of, forgotten, harmonic, kept, recovery, robust
+
+SUBJECTS, SEEDS = 32, (0, 1, 2)
+GUESS = 0.2
+ATTACKS = ("relearning", "prompts", "probing")
+Share = Callable[[str], float]
+"""How often a method is right, by task: of forgetting, of keeping, or an attack."""
+
+
+def key(task: str) -> str:
+    """As records have it."""
+    return json.dumps({"name": f"sports/{task}"})
+
+
+def items(rng: np.random.Generator, share: float, kind: str) -> Items:
+    """One right or wrong answer for each subject; those who are kept are others than those who are forgotten."""
+    return tuple((f"{kind}-{i}", float(rng.random() < share)) for i in range(SUBJECTS))
+
+
+def runs(shares: Share, seed: int = 0) -> Runs:
+    """A method that is right so often."""
+    rng = np.random.default_rng(seed)
+
+    def tasks() -> dict[str, Answered]:
+        found = {
+            key("forget"): Answered("forget", items(rng, shares("forget"), "gone"), GUESS),
+            key("paraphrase"): Answered("forget", items(rng, shares("paraphrase"), "gone"), GUESS),
+            key("maintain"): Answered("retain", items(rng, shares("maintain"), "kept"), GUESS),
+        }
+        for attack in ATTACKS:
+            known, never = items(rng, 1.0, "gone"), items(rng, GUESS, "never")
+            found[key(attack)] = Answered("robust", items(rng, shares(attack), "gone"), None, known, never)
+        return found
+
+    return {seed: tasks() for seed in SEEDS}
+
+
+def by_name(**shares: float) -> Share:
+    """What is not named is known as the base knows it."""
+    return lambda task: shares.get(task, shares.get("attacks", 1.0) if task in ATTACKS else 1.0)
+
+
+METHODS: Mapping[str, Runs] = {
+    "none": runs(by_name()),
+    "oracle": runs(by_name(forget=GUESS, paraphrase=GUESS, attacks=GUESS), 1),
+    "unchanged": runs(by_name(), 2),
+    "collapse": runs(by_name(forget=0.0, paraphrase=0.0, maintain=0.0, attacks=0.0), 3),
+    "constant scorer": runs(lambda _: GUESS, 4),
+    "refuses everything": runs(lambda _: 0.0, 5),
+    "refuses what was forgotten": runs(by_name(forget=0.0, paraphrase=0.0, attacks=0.95), 6),
+    "first wording only": runs(by_name(forget=0.0, paraphrase=0.95, attacks=0.95), 7),
+    "good": runs(by_name(forget=0.2, paraphrase=0.3, maintain=0.9, attacks=0.3), 8),
+}
+
+
+@pytest.fixture(scope="module")
+def ranked() -> Ranking:
+    """All of them."""
+    found = ranking(METHODS)
+    assert found is not None
+    return found
+
+
+def test_the_oracle_is_first_and_nothing_and_collapse_are_last(ranked: Ranking) -> None:
+    order = [one.method for one in ranked.placed]
+
+    assert order[0] == "oracle"
+    assert order[1] == "good"
+    assert {"none", "unchanged", "collapse", "refuses everything"} <= set(order[-6:])
+    scores = {one.method: one.axes["S"].value for one in ranked.placed}
+    for trick in ("none", "unchanged", "collapse", "constant scorer", "refuses everything", "first wording only"):
+        assert scores[trick] < 0.2 < scores["good"] < scores["oracle"], trick
+    assert scores["refuses what was forgotten"] < 0.3
+
+
+def test_the_oracle_may_have_the_first_place_and_no_other_that_is_worse(ranked: Ranking) -> None:
+    places = {one.method: one.rank for one in ranked.placed}
+    oracle = places["oracle"]
+    assert oracle is not None
+    assert oracle.first == 1
+    assert ranked.against == "oracle"
+    for method, place in places.items():
+        if method not in ("oracle", "good"):
+            assert place is not None
+            assert place.first > oracle.last
+
+
+def test_every_number_has_an_interval_around_it(ranked: Ranking) -> None:
+    for one in ranked.placed:
+        assert set(one.axes) == {"F", "R", "B", "S"}
+        for quantity in one.axes.values():
+            assert 0 <= quantity.low <= quantity.value <= quantity.high <= 1
+
+
+def test_the_first_tier_is_what_nothing_is_better_than(ranked: Ranking) -> None:
+    tiers = {one.method: one.tier for one in ranked.placed}
+    fronts = {one.method: one.front for one in ranked.placed}
+    assert tiers["oracle"] == 1
+    assert fronts["oracle"] == pytest.approx(1.0, abs=0.05)
+    assert tiers["collapse"] is not None
+    assert tiers["collapse"] > 1
+
+
+def test_less_than_the_base_was_asked_is_shown_and_has_no_place() -> None:
+    short = {seed: tasks for seed, tasks in METHODS["good"].items() if seed != 2}
+    few = {seed: {k: v for k, v in tasks.items() if "probing" not in k} for seed, tasks in METHODS["good"].items()}
+
+    found = ranking({**METHODS, "two seeds": short, "no probing": few})
+
+    assert found is not None
+    placed = {one.method: one for one in found.placed}
+    assert placed["two seeds"].lacks == ("seed 2",)
+    assert placed["no probing"].lacks == ("sports/probing",)
+    for name in ("two seeds", "no probing"):
+        assert placed[name].rank is None
+        assert "F" in placed[name].axes
+    assert [one.method for one in found.placed[-2:]] == ["no probing", "two seeds"] or found.placed[-1].rank is None
+    assert "B" not in placed["no probing"].axes
+
+
+def test_a_table_without_a_base_cannot_be_ranked_and_one_without_an_oracle_is_read_against_a_guess() -> None:
+    assert ranking({"good": METHODS["good"]}) is None
+    found = ranking({name: METHODS[name] for name in ("none", "good")})
+    assert found is not None
+    assert found.against == "chance"
+    assert found.placed[0].method == "good"
+
+
+def test_a_task_on_which_base_and_reference_are_alike_counts_for_nobody() -> None:
+    def with_easy(shares: float, method: str) -> Runs:
+        rng = np.random.default_rng(0)
+        easy = Answered("forget", items(rng, shares, "gone"), GUESS)
+        return {seed: {**tasks, key("easy"): easy} for seed, tasks in METHODS[method].items()}
+
+    easy = {"none": with_easy(0.2, "none"), "oracle": with_easy(0.2, "oracle"), "good": with_easy(1.0, "good")}
+    found, plain = ranking(easy), ranking({name: METHODS[name] for name in easy})
+
+    assert found is not None
+    assert plain is not None
+    assert [json.loads(task)["name"] for task in found.left_out] == ["sports/easy"]
+    values = [{one.method: one.axes["F"].value for one in r.placed} for r in (found, plain)]
+    assert values[0] == pytest.approx(values[1])
+
+
+def test_scores_are_those_of_their_definitions() -> None:
+    from unlearnbench.leaderboard.score import Reference
+
+    def number(value: float) -> np.ndarray:
+        return np.array([value, value])
+
+    references = {"t": Reference(number(1.0), number(0.2))}
+    assert forgotten({"t": number(0.6)}, references) == pytest.approx(number(0.5))
+    assert forgotten({"t": number(0.0)}, references) == pytest.approx(number(1.0))
+    assert kept({"t": number(0.6)}, references) == pytest.approx(number(0.5))
+    assert recovery(number(0.5), number(0.2), number(0.8)) == pytest.approx(number(0.5))
+    found = robust({"relearning": number(0.2), "relearning_lora": number(0.6), "prompts": number(0.0)})
+    assert found == pytest.approx(number((0.4 + 1.0) / 2))
+    assert harmonic([number(0.5), number(1.0), number(1.0)]) == pytest.approx(number(0.75))
+    assert harmonic([number(0.0), number(1.0), number(1.0)]) == pytest.approx(number(0.0))
+    assert family_of("probing") == family_of("logit_lens") != family_of("somebodys_own") == "somebodys_own"
