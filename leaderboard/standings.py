@@ -27,6 +27,10 @@ class Setting(NamedTuple):
     """Precision, retain text, settings of the facts, and versions of the facts and of the scores."""
 
 
+Groups = dict[tuple[Setting, str], list[Record]]
+"""Runs by setting and method."""
+
+
 @dataclass(frozen=True)
 class Score:
     """One number of a row: a mean over seeds."""
@@ -72,9 +76,8 @@ def board(
     """
     ordered = sorted(found, key=lambda one: one.sessions[0].created_at)
     columns = _columns(ordered)
-    groups: dict[tuple[Setting, str], list[Record]] = {}
-    for record in ordered:
-        groups.setdefault((_setting(record), record.spec.method.model_dump_json()), []).append(record)
+    groups = grouped(ordered)
+    labels = labelled(groups)
     rows = []
     for (setting, key), members in groups.items():
         base = [r for (other, _), rs in groups.items() if other == setting for r in rs if _is(r, "none")]
@@ -84,11 +87,10 @@ def board(
         if metric is None:
             stood = [r for (other, _), rs in groups.items() if other == setting for r in rs if r.status == "completed"]
             scores[ANY] = _any(valid, attacks, _common(stood, attacks))
-        namesakes = {k for (s, k), rs in groups.items() if s == setting and rs[-1].label == members[-1].label}
         rows.append(
             Standing(
                 setting=setting,
-                method=members[-1].label if namesakes == {key} else f"{members[-1].label}@{_digest(members[-1])}",
+                method=labels[setting, key],
                 reference=members[0].spec.method.name in REFERENCES,
                 scores={column: score for column, score in scores.items() if score is not None},
                 seeds=tuple(sorted({record.spec.seed for record in valid})),
@@ -97,6 +99,24 @@ def board(
             )
         )
     return sorted(rows, key=lambda row: (row.setting, not row.reference, row.method))
+
+
+def grouped(found: Iterable[Record]) -> Groups:
+    """The runs of each method in each setting, the latest last."""
+    groups: Groups = {}
+    for record in sorted(found, key=lambda one: one.sessions[0].created_at):
+        groups.setdefault((_setting(record), record.spec.method.model_dump_json()), []).append(record)
+    return groups
+
+
+def labelled(groups: Groups) -> dict[tuple[Setting, str], str]:
+    """What each row is called: the method's label, with a digest of its code where two are called the same."""
+    found = {}
+    for (setting, key), members in groups.items():
+        label = members[-1].label
+        namesakes = {k for (s, k), rs in groups.items() if s == setting and rs[-1].label == label}
+        found[setting, key] = label if namesakes == {key} else f"{label}@{_digest(members[-1])}"
+    return found
 
 
 def _warnings(record: Record) -> list[str]:

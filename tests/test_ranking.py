@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from unlearnbench.cli import main
 from unlearnbench.leaderboard.evidence import Answered, Items
 from unlearnbench.leaderboard.ranking import Ranking, Runs, ranking
 from unlearnbench.leaderboard.score import family_of, forgotten, harmonic, kept, recovery, robust
@@ -168,3 +170,56 @@ def test_scores_are_those_of_their_definitions() -> None:
     assert harmonic([number(0.5), number(1.0), number(1.0)]) == pytest.approx(number(0.75))
     assert harmonic([number(0.0), number(1.0), number(1.0)]) == pytest.approx(number(0.0))
     assert family_of("probing") == family_of("logit_lens") != family_of("somebodys_own") == "somebodys_own"
+
+
+# -- the command ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.end_to_end
+def test_real_runs_are_ranked_from_their_item_logs(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    tasks = "sports/forget,sports/maintain,sports/logit_lens"
+    words = ["--methods", "none,oracle,random_mlps", "--seeds", "0,1", "--tasks", tasks]
+    assert run(*words, facts="sports:people-64") == 0
+    assert (
+        run(
+            "--methods",
+            "early_mlps",
+            "--method_args",
+            "steps=5",
+            "--seeds",
+            "0",
+            "--tasks",
+            tasks,
+            facts="sports:people-64",
+        )
+        == 0
+    )
+    capsys.readouterr()
+
+    assert main(["leaderboard", "results", "--ranked"]) == 0
+
+    shown = capsys.readouterr().out
+    places = [line.split()[0] for line in shown.splitlines() if line.startswith(("oracle", "none", "random", "early"))]
+    assert places[0] == "oracle"
+    assert places[-1] == "early_mlps[steps=2]"
+    assert "not ranked: early_mlps[steps=2], which lacks seed 1" in shown
+    assert "S is their harmonic mean" in shown
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [(["--metric", "p_true"], "--ranked takes no --metric"), (["--format", "csv"], "shown as table or markdown")],
+)
+def test_what_cannot_be_ranked_is_said(
+    words: list[str], complaint: str, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--methods", "random_mlps", "--tasks", "sports/forget") == 0
+    capsys.readouterr()
+
+    assert main(["leaderboard", "results", "--ranked"]) == 2
+    assert "no table has a run of `none`" in capsys.readouterr().err
+    assert main(["leaderboard", "results", "--ranked", *words]) == 2
+    assert complaint in capsys.readouterr().err

@@ -20,6 +20,9 @@ def add_to(verbs: Any) -> None:
     verb.add_argument("folder", nargs="?", type=Path, default=Path("results"), help="results folder (default results)")
     verb.add_argument("--metric", help="show this metric for every task that has it, such as p_true or edit_accuracy")
     verb.add_argument("--format", choices=["table", "markdown", "csv", "json"], default="table")
+    verb.add_argument(
+        "--ranked", action="store_true", help="forgotten, kept, robust and their harmonic mean, with places, instead"
+    )
     verb.set_defaults(perform=perform)
 
 
@@ -31,7 +34,9 @@ def perform(chosen: argparse.Namespace) -> int:
 
     if not chosen.folder.is_dir():
         raise UsageError(f"there is no results folder {chosen.folder}", "run something first, or name the folder")
-    found, attacks, bad = _read(chosen.folder)
+    if chosen.ranked and (chosen.metric or chosen.format in ("csv", "json")):
+        raise UsageError("--ranked takes no --metric and is shown as table or markdown", "leave it out, or --ranked")
+    found, attacks, answers, bad = _read(chosen.folder)
     for error in bad:
         print(f"left out: {error}", file=sys.stderr)
     if not found:
@@ -41,6 +46,15 @@ def perform(chosen: argparse.Namespace) -> int:
         known = {metric.name for one in found for task in one.tasks for metric in task.metrics if not metric.at}
         if chosen.metric not in known:
             raise UnknownName("metric", chosen.metric, known)
+    if chosen.ranked:
+        from unlearnbench.leaderboard import rankings as order
+
+        tables = order.rankings(found, answers)
+        if not tables:
+            raise UsageError("no table has a run of `none`, which is what forgetting is counted from", "run it as well")
+        parts = [order.shown(setting, one, STYLES[chosen.format]) for setting, one in tables.items()]
+        print("\n\n".join([*parts, order.LEGEND]))
+        return 1 if bad else 0
     rows = board(found, chosen.metric, attacks)
     match chosen.format:
         case "csv":
@@ -52,18 +66,28 @@ def perform(chosen: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _read(folder: Path) -> tuple[list[Record], dict[str, dict[str, Found]], list[UnlearnBenchError]]:
+Attacks = dict[str, dict[str, Found]]
+
+
+def _read(folder: Path) -> tuple[list[Record], Attacks, dict[str, dict[str, Any]], list[UnlearnBenchError]]:
     """The records whose hashes match and whose metrics follow from their item logs, and what is wrong with others.
 
-    Beside them what each attack of each record came to.
+    Beside them what each attack of each record came to, and what its tasks say for the score.
     """
+    from unlearnbench.leaderboard.evidence import answers
+
     found, attacks, bad = list[Record](), dict[str, dict[str, Found]](), list[UnlearnBenchError]()
+    said = dict[str, dict[str, Any]]()
     paths = store.result_files(folder)
     for path in tqdm(paths, unit="record", disable=len(paths) < 50 or not sys.stderr.isatty()):
         try:
             record = store.load_recomputed(path)
             attacks[record.identity.record_hash] = attacks_of(record, path.parent)
+            said[record.identity.record_hash] = answers(
+                record,
+                lambda one, folder=path.parent: store.load_rows(folder, one.samples),  # type: ignore[misc]
+            )
             found.append(record)
         except UnlearnBenchError as error:
             bad.append(error)
-    return found, attacks, bad
+    return found, attacks, said, bad

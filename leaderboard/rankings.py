@@ -1,0 +1,63 @@
+"""The order of methods in each setting, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tabulate import tabulate
+
+from unlearnbench.leaderboard.evidence import Answered
+from unlearnbench.leaderboard.ranking import BASE, ORACLE, Placed, Quantity, Ranking, ranking
+from unlearnbench.leaderboard.standings import Setting, grouped, labelled
+from unlearnbench.records.record import Record
+
+AXES = {"F": "forgotten", "R": "kept", "B": "robust", "S": "score"}
+LEGEND = (
+    "F forgotten, R kept, B robust: 0 as the untouched model (R: as a guess), 1 as the oracle (R: as the untouched"
+    " model); of each kind of attack the worst counts. S is their harmonic mean. In brackets: 95 %, over seeds and"
+    " subjects. Place: those that are not excluded with 95 %. Tier 1: nothing is as good in F, R and B and better in"
+    " one of them; in parentheses how often that is so."
+)
+Answers = Mapping[str, Mapping[str, Answered]]
+"""By the record's hash, the tasks that it answers."""
+
+
+def rankings(found: Iterable[Record], answers: Answers) -> dict[Setting, Ranking]:
+    """Every setting that has a valid run of `none`; of two runs of one method at one seed the latest counts."""
+    groups = grouped(found)
+    labels = labelled(groups)
+    tables: dict[Setting, dict[str, dict[int, Mapping[str, Answered]]]] = {}
+    names: dict[Setting, dict[str, str]] = {}
+    for (setting, key), members in groups.items():
+        valid = [one for one in members if one.status == "completed"]
+        runs = {one.spec.seed: answers[one.identity.record_hash] for one in valid}
+        if runs:
+            tables.setdefault(setting, {})[labels[setting, key]] = runs
+            names.setdefault(setting, {})[members[-1].spec.method.name] = labels[setting, key]
+    placed = {
+        setting: ranking(methods, names[setting].get(BASE, BASE), names[setting].get(ORACLE, ORACLE))
+        for setting, methods in tables.items()
+    }
+    return {setting: one for setting, one in placed.items() if one is not None}
+
+
+def shown(setting: Setting, one: Ranking, style: str) -> str:
+    """A table, the best first."""
+    model, facts, details = setting
+    lines = [[row.method, *(_quantity(row.axes.get(key)) for key in AXES), *_place(row)] for row in one.placed]
+    text = tabulate(lines, ["method", *AXES, "place", "tier", "seeds"], tablefmt=style, disable_numparse=True)
+    notes = [f"not ranked: {row.method}, which lacks {', '.join(row.lacks)}" for row in one.placed if row.lacks]
+    if one.against == "chance":
+        notes.append("there is no oracle: F is read against a guess")
+    title = f"model {model} · facts {facts} · {details}"
+    return "\n".join([title, "", text, *notes])
+
+
+def _quantity(one: Quantity | None) -> str:
+    return "–" if one is None else f"{one.value:.3f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+def _place(row: Placed) -> Sequence[object]:
+    if row.rank is None or row.front is None:
+        return "–", "–", len(row.seeds)
+    return str(row.rank), f"{row.tier} ({row.front:.0%})", len(row.seeds)
