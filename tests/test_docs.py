@@ -88,11 +88,12 @@ def test_a_documented_command_runs(
     words = shortened(command)
     if "{model}" in " ".join(words):
         words = [word.replace("{model}", str(request.getfixturevalue("saved_model"))) for word in words]
-    if words[0] in ("show", "repeat", "leaderboard"):
-        made = main(["run", *"--facts sports:people-16 --methods none --tasks sports/forget".split()])
+    if words[0] in ("show", "repeat", "leaderboard", "compare"):
+        made = main(["run", *"--facts sports:people-16 --methods none,random_mlps --tasks sports/forget".split()])
         assert made == 0
-        words = [word for word in words if not word.startswith("results")]
-        words += [str(next(Path("results").rglob("result.json")).parent)] if words[0] != "leaderboard" else []
+        if words[0] != "compare":
+            words = [word for word in words if not word.startswith("results")]
+        words += [str(next(Path("results").rglob("result.json")).parent)] if words[0] in ("show", "repeat") else []
 
     assert main(words) == 0, capsys.readouterr().err
 

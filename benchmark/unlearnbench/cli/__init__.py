@@ -22,6 +22,7 @@ EXIT_CODES = """exit codes:
 def parser() -> argparse.ArgumentParser:
     """The whole command line, with a subcommand for each verb."""
     from unlearnbench.cli import (
+        compare,
         doctor,
         grammar,
         known,
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     verbs = root.add_subparsers(metavar="VERB", required=True, parser_class=grammar.Parser)
     own = (run, localize, repeat, listing, show, show_method, leaderboard, organism_report, teach, tune, doctor)
-    for verb in (*own, validate, preview, known, validate_attacks, tasks_path):
+    for verb in (*own, validate, preview, known, compare, validate_attacks, tasks_path):
         verb.add_to(verbs)
     for sub in verbs.choices.values():  # after the verb too; suppressed, so that it does not undo the first place
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks of errors")
