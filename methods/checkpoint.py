@@ -15,6 +15,7 @@ from unlearnbench.factset import FactsCard
 from unlearnbench.model.digest import stored_digest
 from unlearnbench.model.loading import load
 from unlearnbench.model.model import Model
+from unlearnbench.model.saving import as_loaded
 from unlearnbench.model.source import Located, ModelSource, fetch
 from unlearnbench.registry import register
 
@@ -64,4 +65,4 @@ def _told(shape: tuple[int, ...] | None) -> str:
 def _decisive(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without what says only where and with what it was saved."""
     told = ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures", "use_cache")
-    return {key: value for key, value in config.items() if key not in told}
+    return {key: value for key, value in as_loaded(config).items() if key not in told}

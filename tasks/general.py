@@ -17,7 +17,7 @@ from unlearnbench.asking.row import Metric, Row
 from unlearnbench.asking.task import Task
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Split
-from unlearnbench.hashing import content_hash
+from unlearnbench.hashing import content_hash, text_hash
 from unlearnbench.model.model import Model
 from unlearnbench.model.source import ModelSource
 from unlearnbench.registry import register
@@ -57,13 +57,15 @@ class General(Task):
         return self
 
     def items_hash(self, split: Split) -> str:
-        """Of the version of lm-eval, whose files say what is asked, or of the user's own files.
+        """Of the version of lm-eval, whose files say what is asked; with a folder, of its files and of all documents.
 
         What the hub has under a dataset's name may change; the item log holds the digest of every prompt.
         """
-        from unlearnbench.lm_eval_bridge.tasks import own_files
-
-        return content_hash({"lm_eval": version("lm-eval"), "files": own_files(self.task, self._folders)})
+        told: dict[str, Any] = {"lm_eval": version("lm-eval"), "files": self._digest()}
+        if self.folder is not None:
+            tasks, _ = self._chosen()
+            told["documents"] = {name: text_hash(repr(list(task.eval_docs))) for name, task in tasks.items()}
+        return content_hash(told)
 
     def metrics(self, split: Split) -> Sequence[Metric]:
         """lm-eval's own, over all documents and, of a group, by task; perplexities as nats or bits per word or byte.
@@ -118,14 +120,17 @@ class General(Task):
         from unlearnbench.lm_eval_bridge.exams import stratified
 
         tasks = _tasks(self.task, self.num_fewshot, self.folder, self._digest())
+        pinned = [name for name, task in tasks.items() if task.get_config("num_fewshot") != self.num_fewshot]
+        if self.num_fewshot is not None and pinned:
+            raise UsageError(f"{pinned[0]} is asked without examples, whatever is wanted", "leave num_fewshot out")
         wanted = stratified({name: len(task.eval_docs) for name, task in tasks.items()}, self.limit)
         wanted = {name: places for name, places in wanted.items() if places}
         return {name: tasks[name] for name in wanted}, wanted
 
     def _digest(self) -> str | None:
-        from unlearnbench.lm_eval_bridge.tasks import own_files
+        from unlearnbench.lm_eval_bridge.tasks import folder_files
 
-        return own_files(self.task, self._folders)
+        return None if self.folder is None else folder_files(self.folder)
 
 
 @lru_cache(maxsize=8)

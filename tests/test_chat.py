@@ -284,3 +284,16 @@ def test_what_lm_eval_cannot_ask_without_a_token_to_begin_with_is_one_clear_erro
         getattr(lm, ask)([request(ask, arguments, 0)])
 
     assert "bos_token or eos_token" in refused.value.hint
+
+
+def test_a_template_that_tells_the_date_always_tells_the_same(
+    chat_model: Model, small_split: Split, tmp_path: Path
+) -> None:
+    template = "{{ bos_token }}Today is {{ strftime_now('%d %b %Y %H:%M:%S') }}. " + TEMPLATE.removeprefix(
+        "{{ bos_token }}"
+    )
+    chat_model.tokenizer.chat_template = template
+
+    assert framed(chat_model, PROMPT).startswith("<|end|>Today is 26 Jul 2024. ")
+    assert all("Today is 26 Jul 2024. " in one.prompt for one in own_items(tmp_path, chat_model, small_split))
+    assert chat_model.tokenizer.chat_template == template

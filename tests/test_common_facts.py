@@ -80,7 +80,7 @@ def test_models_that_are_compared_forget_the_same_facts_and_only_such_as_all_of_
     assert f"{BOTH} facts in both.json" in capsys.readouterr().out
     listed = KnownFile.read(Path("both.json"))
     assert len(listed.ids) == BOTH
-    assert set(listed.models) == set(two_models)
+    assert set(listed.models.values()) == set(two_models)
     for name in two_models:
         model = ["--model", "hf", "--model_args", f"pretrained={name}", "--retain_text", "world"]
         words = [*model, *file, "--methods", "none", "--tasks", "counterfact/forget"]

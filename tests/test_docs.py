@@ -132,6 +132,16 @@ def test_the_family_example_makes_an_unknown_architecture_run(
     assert all(component.size for component in model.components.values())
 
 
+def test_the_speed_of_whole_tasks_is_what_was_measured() -> None:
+    ratios = json.loads((ROOT / "tests" / "performance" / "ratios.json").read_text(encoding="utf-8"))["ratios"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    ways = ("ours, from nothing", "ours, requests kept", "evaluate + HFLM, tasks loaded", "one direct forward pass")
+
+    for vocabulary in ("50304", "1500"):
+        measured = [ratios[f"simple_evaluate / {way}, vocabulary {vocabulary}"] for way in ways]
+        assert f"| {vocabulary} | {' | '.join(f'{one:.1f}' for one in measured)} |" in readme
+
+
 def test_the_exit_codes_of_the_readme_are_those_of_the_command() -> None:
     from unlearnbench.cli import EXIT_CODES
 

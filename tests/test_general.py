@@ -6,14 +6,17 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
 from unlearnbench.asking.place import AskingPlace
 from unlearnbench.cli import main
+from unlearnbench.errors import UsageError
 from unlearnbench.facts import Split
-from unlearnbench.lm_eval_bridge.documents import measured
+from unlearnbench.lm_eval_bridge.documents import measured, values_of
+from unlearnbench.lm_eval_bridge.evaluating import DocumentRow
 from unlearnbench.lm_eval_bridge.tasks import load_tasks
 from unlearnbench.model.model import Model
 from unlearnbench.records import store
@@ -241,3 +244,79 @@ def test_a_changed_file_of_ones_own_is_another_question(own: Path, small_split: 
     path = own / "own_games.yaml"
     path.write_text(path.read_text().replace("plays the sport of", "is a player of"))
     assert General(task="own_games", folder=own).items_hash(small_split) != before
+
+
+# -- what decides the numbers is part of the identity -----------------------------------------------------
+
+
+def test_a_member_that_a_folder_puts_in_the_place_of_lm_evals_own_counts(tmp_path: Path, small_split: Split) -> None:
+    folder = tmp_path / "mine"
+    write_own_task(folder, "own_games")
+    (folder / "group.yaml").write_text("group: mine_all\ntask: [own_games]\n")
+    before = General(task="mine_all", folder=folder).items_hash(small_split)
+
+    (folder / "data.py").write_text((folder / "data.py").read_text().replace("i % 3", "(i + 1) % 3"))
+    assert General(task="mine_all", folder=folder).items_hash(small_split) != before
+
+
+def test_data_outside_the_folder_count_and_results_inside_it_do_not(tmp_path: Path, small_split: Split) -> None:
+    folder, data = tmp_path / "mine", tmp_path / "elsewhere.jsonl"
+    write_own_task(folder, "own_games")
+    path = folder / "own_games.yaml"
+    data.write_text('{"name": "Ann Lee", "label": 1}\n')
+    outside = f"dataset_path: json\ndataset_kwargs: {{data_files: {{test: {data}}}}}"
+    path.write_text(path.read_text().replace("custom_dataset: !function data.load", outside))
+    before = General(task="own_games", folder=folder).items_hash(small_split)
+
+    (folder / "results" / "run").mkdir(parents=True)
+    (folder / "results" / "run" / "result.json").write_text("{}")
+    assert General(task="own_games", folder=folder).items_hash(small_split) == before
+
+    data.write_text('{"name": "Ann Lee", "label": 1}\n{"name": "Bo Rodgers", "label": 0}\n')
+    (folder / "touched.txt").write_text("so that it is loaded again")
+    assert General(task="own_games", folder=folder).items_hash(small_split) != before
+
+
+def test_examples_that_a_task_does_not_take_are_refused(own: Path, small_split: Split) -> None:
+    path = own / "own_games.yaml"
+    path.write_text(f"{path.read_text()}\nnum_fewshot: 0\n")
+
+    with pytest.raises(UsageError, match="asked without examples"):
+        General(task="own_games", folder=own, num_fewshot=2).metrics(small_split)
+    assert General(task="own_games", folder=own).metrics(small_split)
+
+
+def test_a_document_without_a_number_is_left_out_and_a_metric_without_a_direction_is_better_higher() -> None:
+    def document(value: float) -> DocumentRow:
+        return DocumentRow(0, "", "", "none", 0, (), {"skill": value})
+
+    class Own:
+        _filters: ClassVar = [type("Filter", (), {"name": "none"})]
+
+        def higher_is_better(self) -> dict[str, bool | None]:
+            return {"skill": None}
+
+        def aggregation(self) -> dict[str, Any]:
+            def nanmean(values: list[float]) -> float:
+                return values[0]
+
+            return {"skill": nanmean}
+
+    assert values_of(document(0.5)) == {"skill": 0.5}
+    assert values_of(document(math.nan)) == {}
+    assert [one.better for one in measured({"own": Own()})] == ["max"]
+
+
+@pytest.mark.end_to_end
+def test_a_record_about_a_folder_is_repeated_where_it_is_said_again(
+    asked: Callable[..., Record], own: Path, saved_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked("own_games")
+    ((path, _),) = store.records(tmp_path / "out")
+    model = ["--model_args", f"pretrained={saved_model}"]
+    capsys.readouterr()
+
+    assert main(["repeat", str(path), *model]) == 2
+    assert "--task_args folder=PATH" in capsys.readouterr().err
+    assert main(["repeat", str(path), *model, "--task_args", f"folder={own}"]) == 0
+    assert "the same result" in capsys.readouterr().out

@@ -66,3 +66,15 @@ def test_a_run_that_is_done_is_made_again_for_its_model_and_then_no_more(
     assert run("--methods", "random_mlps", "--save_model") == 0
     assert "1 of 1 runs are already" in capsys.readouterr().err
     assert [path.name for path in folder.glob(".model*")] == []
+
+
+def test_a_saved_organism_is_an_edit_of_itself(run: Callable[..., int], tmp_path: Path) -> None:
+    assert run("--methods", "random_mlps", "--save_model") == 0
+    (folder,) = _folders(tmp_path / "results/scratch").values()
+    edited = store.load(folder).weights.edited_sha256
+
+    word = f"checkpoint[pretrained={folder / 'model'}]"
+    assert main(["run", "--facts", "sports:people-16", "--methods", word, "--tasks", "sports/forget"]) == 0
+
+    found = [one for _, one in store.records(tmp_path / "results/scratch") if one.spec.method.name == "checkpoint"]
+    assert [one.weights.edited_sha256 for one in found] == [edited]

@@ -104,6 +104,11 @@ class FactSet(Entry):
         return None if self.facts_file is None else file_hash(Path(self.facts_file))
 
     @property
+    def source_sha256(self) -> str:
+        """Digest of the records that real facts are chosen from; "" where there are none."""
+        return ""
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """What was read, and what is left of it after each thing that was asked of it."""
         return {}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, field, fields, replace
 from dataclasses import Field as DataclassField
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -97,6 +97,12 @@ def settings_of(entry: Any) -> dict[str, Any]:
     values = {name: value.name if isinstance(value, Path) else value for name, value in own.items()}
     plain: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(values, mode="json")
     return plain
+
+
+def path_names(entry: Any) -> list[str]:
+    """The names of the settings that are paths, of a dataclass or one of its instances."""
+    hints = get_type_hints(entry if isinstance(entry, type) else type(entry))
+    return [one for one in names_of(entry) if Path in (hints[one], *get_args(hints[one]))]
 
 
 def paths_of(entry: Any) -> dict[str, Path]:

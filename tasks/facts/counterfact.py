@@ -84,6 +84,11 @@ class CounterFact(FactSet):
         return None if self.facts_file is None else self._facts.sha256
 
     @property
+    def source_sha256(self) -> str:
+        """Of the rows that were read."""
+        return "" if self.planted else self._facts.sha256
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """Rows of a real source, and what can be asked fairly."""
         return {} if self.planted else self._facts.counts
@@ -115,9 +120,8 @@ class CounterFact(FactSet):
         return found
 
     def candidates(self) -> Sequence[Fact]:
-        """Real facts that may be used, in the order in which they are."""
-        able = self._able
-        return () if self.planted else [f for f in in_order(self._facts.facts) if able is None or f.id in able]
+        """Real facts that may be used, in the order in which they are; none where a file says which."""
+        return () if self.planted or self.among is not None else in_order(self._facts.facts)
 
     @property
     def wanted(self) -> int:
@@ -143,11 +147,19 @@ class CounterFact(FactSet):
 
     @property
     def _able(self) -> Collection[str] | None:
-        """The ids of the real facts that may be used; None where all may."""
+        """The ids of the real facts that may be used; None where all may.
+
+        Those of a file are taken as they are: what a model does not know of them is left out and counted, as of any
+        facts, instead of being replaced by others.
+        """
         if self.among is None:
             return self.knows
-        listed = KnownFile.read(self.among).ids
-        return listed if self.knows is None else set(listed) & set(self.knows)
+        found = KnownFile.read(self.among)
+        if found.source_sha256 != self._facts.sha256:
+            raise UsageError(
+                f"{self.among} was made from other facts than {self.word}", "give the same source= or --facts_file"
+            )
+        return found.ids
 
     @property
     def _facts(self) -> Converted:

@@ -43,6 +43,7 @@ def asked(chosen: argparse.Namespace) -> Iterator[Asked]:
     from unlearnbench.model.loading import load
     from unlearnbench.model.source import locate
     from unlearnbench.running.knowledge import informed
+    from unlearnbench.running.order import refuse_untold
     from unlearnbench.running.plan import refuse_seed
     from unlearnbench.running.words import parse_facts, parse_tasks, side_effects
 
@@ -55,6 +56,8 @@ def asked(chosen: argparse.Namespace) -> Iterator[Asked]:
     refuse_seed(chosen.seed)
     located = locate(chosen.model or "tiny", chosen.model_args or {}, chosen.retain_text)
     named = [parse_facts(word, chosen.facts_file) for word in chosen.facts]
+    for one in named:
+        refuse_untold(one, located)
     facts = [informed(one, located, chosen.device) for one in named]
     words = [*(chosen.tasks or [f"{one.name}/quick" for one in facts]), *side_effects(chosen.side_effects or ())]
     tasks = parse_tasks(words, facts, located.source)

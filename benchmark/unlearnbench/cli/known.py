@@ -28,7 +28,7 @@ def perform(chosen: argparse.Namespace) -> int:
     from unlearnbench.model.source import locate
     from unlearnbench.running.common import known_to_all, written
     from unlearnbench.running.loop import check_writable
-    from unlearnbench.running.words import parse_facts
+    from unlearnbench.running.words import parse_facts, word_with
 
     if len(chosen.models or ()) < 2:
         raise UsageError("--models names fewer than two", "a single model's knowledge is looked at by `run` itself")
@@ -49,5 +49,6 @@ def perform(chosen: argparse.Namespace) -> int:
         lambda name, left: print(f"{name}: {left:,} known to all so far", file=sys.stderr),
     )
     path = written(found, facts, chosen.output)
-    print(f'{len(found.ids):,} facts in {path}: --facts "{facts.label}[among={path}]"')
+    file = f" --facts_file {chosen.facts_file}" if chosen.facts_file else ""
+    print(f'{len(found.ids):,} facts in {path}: --facts "{word_with(chosen.facts, {"among": str(path)})}"{file}')
     return 0

@@ -23,6 +23,12 @@ def add_to(verbs: Any) -> None:
         metavar="K=V",
         help="paths that its method was given",
     )
+    verb.add_argument(
+        "--facts_args", nargs="+", action=Pairs, metavar="K=V", help="paths that its facts were given: among=FILE"
+    )
+    verb.add_argument(
+        "--task_args", nargs="+", action=Pairs, metavar="K=V", help="paths that its tasks were given: folder=FOLDER"
+    )
     verb.add_argument("--facts_file", help="the user's own facts that the record is about")
     verb.add_argument("--retain_text", help="the file of retain text that the record is about")
     verb.add_argument("--threads", type=int, help="CPU threads (default: 1 for small models, torch's own for others)")
@@ -40,6 +46,8 @@ def perform(chosen: argparse.Namespace) -> int:
         chosen.record,
         model_args=chosen.model_args,
         method_args=chosen.method_args,
+        facts_args=chosen.facts_args,
+        task_args=chosen.task_args,
         facts_file=chosen.facts_file,
         retain_text=chosen.retain_text,
         threads=chosen.threads,

@@ -16,8 +16,10 @@ class KnownFile(BaseModel):
     """The fact set's name."""
     known: float
     """The least probability of the true answer."""
+    source_sha256: str
+    """Digest of the records that they were chosen from."""
     models: dict[str, str]
-    """Name and weights of each model."""
+    """The weights of each model, and its name."""
     ids: tuple[str, ...]
     """Of the facts that all of them know, in the order in which they are forgotten."""
 

@@ -38,7 +38,7 @@ def measured(tasks: Mapping[str, Any]) -> list[Measured]:
             weighted = metric in EXPONENTS
             if not weighted and metric != PERPLEXITY and getattr(aggregate, "__name__", "") not in MEANS:
                 continue
-            higher = better.get(metric, True) and _key(metric) == metric
+            higher = better.get(metric) is not False and _key(metric) == metric  # None where nothing is said
             for one in task._filters:
                 key = _filtered(_key(metric), one.name)
                 weight = _filtered(_key(metric) + WEIGHT, one.name) if weighted else None
@@ -56,6 +56,8 @@ def values_of(document: DocumentRow) -> dict[str, float]:
     """The values of one document, by `Measured.key`, and their weights."""
     found = dict[str, float]()
     for name, value in document.metrics.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            continue  # `nanmean` leaves it out
         if isinstance(value, float):
             found[_filtered(_key(name), document.filter)] = -value if name == PERPLEXITY else value
         elif name in EXPONENTS and value[1]:  # not (gold, prediction), nor an empty text

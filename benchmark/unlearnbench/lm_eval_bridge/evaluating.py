@@ -68,6 +68,7 @@ def evaluate(
             bootstrap_iters=0,
             log_samples=True,
             apply_chat_template=chat_template,
+            fewshot_as_multiturn=chat_template,  # as lm-eval's command line has it
             system_instruction=system_instruction,
         )
     return results

@@ -18,13 +18,20 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unlearnbench.model.model import Model
+from unlearnbench.model.reading import dated
 
 
 @contextmanager
 def untouched(model: Model) -> Iterator[None]:
     """Within: the model evaluates. Afterwards model, tokenizer, generators, environment and logging are as before."""
     with ExitStack() as stack:
-        for kept in (process_kept(), generators_kept(), tying_kept(model.network), padding_kept(model.tokenizer)):
+        for kept in (
+            process_kept(),
+            generators_kept(),
+            tying_kept(model.network),
+            padding_kept(model.tokenizer),
+            dated(model.tokenizer),
+        ):
             stack.enter_context(kept)
         stack.enter_context(evaluating(model.network))
         yield

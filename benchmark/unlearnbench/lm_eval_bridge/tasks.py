@@ -19,6 +19,7 @@ with process_kept():
     import lm_eval.tasks  # type: ignore[import-untyped]
     from lm_eval.tasks._yaml_loader import load_yaml  # type: ignore[import-untyped]
 
+RESULT = "result.json"
 OWN = Path(lm_eval.tasks.__file__).parent
 _NAME = re.compile(r"""^["']?(?:task|group)["']?:[ \t]*["']?([^\s"'#\[{]+)""", re.MULTILINE)
 _GROUP = re.compile(r"""^["']?group["']?:""", re.MULTILINE)
@@ -71,16 +72,20 @@ def refuse_unknown(name: str, include: Sequence[Path] = ()) -> None:
         raise _not_indexed(name, include)
 
 
-def own_files(name: str, include: Sequence[Path] = ()) -> str | None:
-    """Digest of all files of the folder that defines the task, or None where it is one of lm-eval's own.
+def folder_files(folder: Path) -> str:
+    """Digest of all files of a folder of tasks, since a task's YAML names others: templates, functions, data.
 
-    All of them, since a task's YAML names others: templates, functions, data.
+    Hidden files and folders of results are no part of it.
     """
-    for folder in include:
-        if name in _definitions.__wrapped__(folder):
-            files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-            return content_hash({path.relative_to(folder).as_posix(): file_hash(path) for path in files})
-    return None
+    found = dict[str, str]()
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
+        if RESULT in files:
+            folders.clear()
+            continue
+        paths = (Path(root, name) for name in sorted(files) if not name.startswith("."))
+        found |= {path.relative_to(folder).as_posix(): file_hash(path) for path in paths}
+    return content_hash(found)
 
 
 # -- which files define a name -------------------------------------------------------------------------
@@ -183,4 +188,4 @@ def _not_indexed(name: str, include: Sequence[Path]) -> UsageError:
     return near
 
 
-__all__ = ["FEWSHOT_SEED", "load_tasks", "own_files", "refuse_unknown"]
+__all__ = ["FEWSHOT_SEED", "folder_files", "load_tasks", "refuse_unknown"]

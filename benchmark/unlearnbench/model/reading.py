@@ -11,10 +11,14 @@ from unlearnbench.lazy import torch
 from unlearnbench.model.hooks import intervened
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from unlearnbench.model.model import Model
 
 Pair = tuple[str, str]
 """A prompt and its answer."""
+TODAY = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
+"""What chat templates call for the date, such as Llama's; the day is the one that theirs fall back to."""
 HEAD_ROWS = 32768
 """Rows of the output layer that are held in float32 at once."""
 Position = tuple[list[int], int]
@@ -39,7 +43,20 @@ def framed(model: Model, prompt: str) -> str:
     if not model.chat:
         return prompt
     turn = [{"role": "user", "content": prompt}]
-    return str(model.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+    with dated(model.tokenizer):
+        return str(model.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+
+@contextmanager
+def dated(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """Within: a chat template that tells the date always tells the same; else no run could be repeated."""
+    template = tokenizer.chat_template
+    if isinstance(template, str):
+        tokenizer.chat_template = TODAY + template
+    try:
+        yield
+    finally:
+        tokenizer.chat_template = template
 
 
 def prompt_tokens(model: Model, prompt: str) -> list[int]:

@@ -19,6 +19,8 @@ def known_to_all(
 
     Raises `UsageError` for facts that are not chosen by what a model knows.
     """
+    if len({one.source.weights_sha256 for one in models}) < len(models):
+        raise UsageError("a model is named twice", "name different ones")
     sets = [facts.resolved(told=told(one.source)) for one in models]
     candidates = sets[0].candidates()
     if not candidates or len(set(sets)) > 1 or facts.known == 0:
@@ -34,7 +36,8 @@ def known_to_all(
     return KnownFile(
         facts=facts.name,
         known=facts.known,
-        models={one.source.name: one.source.weights_sha256 for one in models},
+        source_sha256=sets[0].source_sha256,
+        models={one.source.weights_sha256: one.source.name for one in models},
         ids=tuple(fact.id for fact in left),
     )
 
@@ -43,7 +46,7 @@ def written(found: KnownFile, facts: FactSet, path: Path) -> Path:
     """Write the file. Raises `UsageError` where too few facts are left for the fact set."""
     if len(found.ids) < facts.wanted:
         raise UsageError(
-            f"{len(found.ids):,} facts are known to all of {', '.join(found.models)}, and {facts.word} wants"
+            f"{len(found.ids):,} facts are known to all of {', '.join(found.models.values())}, and {facts.word} wants"
             f" {facts.wanted:,} to forget and to keep",
             "ask for fewer facts, keep fewer (counterfact:16[keep=100]), or lower known=",
         )

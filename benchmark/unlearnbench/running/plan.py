@@ -18,7 +18,7 @@ from unlearnbench.records.spec import SEED_LIMIT, EditSpec, EntrySpec, FactsSpec
 from unlearnbench.registry import Catalogue, Entry
 from unlearnbench.running.identity import source_digest
 from unlearnbench.running.words import entry_of, parse_tasks
-from unlearnbench.settings import configured, parts_of, paths_of, settings_of, word_of
+from unlearnbench.settings import configured, names_of, parts_of, paths_of, settings_of, word_of
 
 
 class Ask(NamedTuple):
@@ -84,6 +84,8 @@ def planned_again(
     source: ModelSource,
     facts_file: str | None = None,
     method_args: Mapping[str, str] = MappingProxyType({}),
+    facts_args: Mapping[str, str] = MappingProxyType({}),
+    task_args: Mapping[str, str] = MappingProxyType({}),
     known: Callable[[FactSet], FactSet] = lambda facts: facts,
 ) -> Cell:
     """The objects of a record's specification: the same run, to be done again with the code that is here.
@@ -94,14 +96,17 @@ def planned_again(
     """
     spec = record.spec
     facts = cast(
-        FactSet, _entry(registry.fact_sets, spec.facts, {"variant": spec.facts.variant, "facts_file": facts_file})
+        FactSet,
+        _entry(registry.fact_sets, spec.facts, {"variant": spec.facts.variant, "facts_file": facts_file, **facts_args}),
     )
     method = cast(Method, _entry(registry.methods, spec.method, method_args))
     facts = known(facts)
     split = facts.split(spec.seed)
     asks = []
     for one in record.tasks:
-        task = cast(Task, _entry(registry.tasks, one.spec, {}, entry_of(one.spec.name)))
+        name = entry_of(one.spec.name)
+        mine = {key: value for key, value in task_args.items() if key in names_of(registry.tasks[name])}
+        task = cast(Task, _entry(registry.tasks, one.spec, mine, name))
         asks.append(Ask(task_spec(one.spec.name, task, task.items_hash(split), one.spec.batch_size), task))
     return _cell(method, facts, facts_spec(facts, split), split, tuple(asks), source, spec.seed)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unlearnbench import registry
 from unlearnbench.errors import UsageError
 from unlearnbench.model.source import Located, locate
 from unlearnbench.records import store
@@ -16,6 +17,8 @@ from unlearnbench.running.knowledge import informed
 from unlearnbench.running.plan import Cell, planned_again
 from unlearnbench.running.runner import Progress, Runner
 from unlearnbench.running.threads import using_threads
+from unlearnbench.running.words import entry_of
+from unlearnbench.settings import path_names
 
 
 def silent(stage: str, done: int, of: int) -> None:
@@ -44,6 +47,8 @@ def repeat(
     *,
     model_args: Mapping[str, str] | None = None,
     method_args: Mapping[str, str] | None = None,
+    facts_args: Mapping[str, str] | None = None,
+    task_args: Mapping[str, str] | None = None,
     facts_file: str | None = None,
     retain_text: str | None = None,
     threads: int | None = None,
@@ -52,7 +57,7 @@ def repeat(
     """Run a record again in a folder of its own, on the same device.
 
     A model on disk, a user's own facts and a retain file are known to a record by their digests only, and
-    must be given again; so must a path that a method was given (`method_args`). Raises `UsageError` where something
+    must be given again; so must paths that method, facts and tasks were given. Raises `UsageError` where something
     is not given; what is given and is not the same is named in `changed`.
     """
     if threads is not None and threads < 1:
@@ -62,15 +67,17 @@ def repeat(
     located = _located(record, model_args or {}, retain_text)
     if record.spec.facts.file_sha256 and not facts_file:
         raise UsageError("the record is about facts from a file", "give it again with --facts_file")
-    for one in record.spec.method.everything():
-        for key in one.files:
-            if key not in (method_args or {}):
-                what = f"{one.name} of the record reads the file {one.settings[key]!r}"
-                raise UsageError(what, f"give it again with --method_args {key}=FILE")
+    _refuse_lost_paths(record, method_args or {}, facts_args or {}, task_args or {})
     environment = record.sessions[0].environment
     device = str(environment.get("device", "cpu"))
     cell = planned_again(
-        record, located.source, facts_file, method_args or {}, lambda facts: informed(facts, located, device)
+        record,
+        located.source,
+        facts_file,
+        method_args or {},
+        facts_args or {},
+        task_args or {},
+        lambda facts: informed(facts, located, device),
     )
     changed = tuple(_differing(record.spec.model_dump(mode="json"), cell.spec.model_dump(mode="json"), ""))
     changed += tuple(_changed_tasks(record, cell))
@@ -83,11 +90,36 @@ def repeat(
     return Repetition(record, repeated, changed, difference)
 
 
+def _refuse_lost_paths(
+    record: Record, method_args: Mapping[str, str], facts_args: Mapping[str, str], task_args: Mapping[str, str]
+) -> None:
+    """Records keep the last part of a path: where it lies here has to be said."""
+    for part in record.spec.method.everything():
+        for key in part.files:
+            if key not in method_args:
+                what = f"{part.name} of the record reads the file {part.settings[key]!r}"
+                raise UsageError(what, f"give it again with --method_args {key}=FILE")
+    facts = record.spec.facts
+    sides = [(facts.label, facts.settings, registry.fact_sets[facts.name], "facts_args", facts_args)]
+    for one in record.tasks:
+        entry = registry.tasks[entry_of(one.spec.name)]
+        sides.append((one.spec.name, one.spec.settings, entry, "task_args", task_args))
+    for name, settings, entry, option, given in sides:
+        for key in path_names(entry):
+            if settings.get(key) is not None and key not in given:
+                what = f"{name} of the record reads {settings[key]!r}"
+                raise UsageError(what, f"give it again with --{option} {key}=PATH")
+
+
 def _located(record: Record, arguments: Mapping[str, str], retain_text: str | None) -> Located:
     source = record.spec.model
     if source.kind == "organism":
         return locate(source.name, {}, retain_text or _shipped(source.retain_text, source.retain_sha256))
-    given = {"pretrained": source.name, "dtype": source.dtype, **arguments}
+    said = {"dtype": source.dtype, "attention": source.attention}
+    said |= {"chat_template": "yes"} if source.chat_template else {}
+    given = {"pretrained": source.name, **said, **arguments}
+    if not source.chat_template and "chat_template" not in arguments:
+        given["chat_template"] = "no"
     if source.revision and "pretrained" not in arguments:
         given["revision"] = source.revision
     if not source.revision and "pretrained" not in arguments:

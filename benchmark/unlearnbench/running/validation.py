@@ -17,7 +17,9 @@ from unlearnbench.model.scoring import refuse_indistinguishable
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
 
-UNFILLED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[a-z_]*\}")
+UNFILLED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+UNFORMATTED = re.compile(r"\{[a-z_]*\}")
+"""In our own wordings; in a task of lm-eval's this may be a formula."""
 TRAINED = ("maintain_train", "maintain_dev")
 
 
@@ -58,18 +60,21 @@ def problems_of_task(model: Model, name: str, task: Task, split: Split, items: S
             yield Problem(name, f"it has no items in {subset!r}, which its metrics need")
     for item in items:
         where = f"{name} {item.name}"
-        yield from (Problem(where, what) for what in _of_prompt(item, model.chat))
+        yield from (Problem(where, what) for what in _of_prompt(item, model.chat, ours=task.about_facts))
         yield from (Problem(where, what) for what in _of_tokens(model, item))
 
 
-def _of_prompt(item: Item, chat: bool) -> Iterator[str]:
+def _of_prompt(item: Item, chat: bool, *, ours: bool) -> Iterator[str]:
+    """What is wrong with the text. A task of lm-eval's may have no prompt, and its passages say what they say."""
     prompt = item.prompt
+    if unfilled := UNFILLED.search(prompt) or (UNFORMATTED.search(prompt) if ours else None):
+        yield f"its template was not filled: {unfilled[0]!r} stands in the prompt"
+    if not ours:
+        return
     if not prompt.strip():
         yield "its prompt is empty"
     if prompt != prompt.rstrip() and item.choices and not chat:  # how a turn begins, the template says
         yield f"its prompt ends in white space, which belongs to the answer: {prompt[-20:]!r}"
-    if unfilled := UNFILLED.search(prompt):
-        yield f"its template was not filled: {unfilled[0]!r} stands in the prompt"
     visible = [choice for choice in item.choices if choice.strip() and stands_in(prompt, choice.strip())]
     answer = item.choices[item.gold] if item.gold is not None else None
     if answer in visible and len(visible) < len(item.choices):  # in multiple choice all are
