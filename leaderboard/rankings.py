@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
@@ -12,6 +13,7 @@ from unlearnbench.leaderboard.standings import Setting, grouped, labelled
 from unlearnbench.records.record import Record
 
 AXES = {"F": "forgotten", "R": "kept", "B": "robust", "S": "score"}
+HEADERS = ["method", *AXES, "place", "tier", "seeds"]
 LEGEND = (
     "F forgotten, R kept, B robust: 0 as the untouched model (R: as a guess), 1 as the oracle (R: as the untouched"
     " model); of each kind of attack the worst counts. S is their harmonic mean. In brackets: 95 %, over seeds and"
@@ -44,20 +46,29 @@ def rankings(found: Iterable[Record], answers: Answers) -> dict[Setting, Ranking
 def shown(setting: Setting, one: Ranking, style: str) -> str:
     """A table, the best first."""
     model, facts, details = setting
-    lines = [[row.method, *(_quantity(row.axes.get(key)) for key in AXES), *_place(row)] for row in one.placed]
-    text = tabulate(lines, ["method", *AXES, "place", "tier", "seeds"], tablefmt=style, disable_numparse=True)
-    notes = [f"not ranked: {row.method}, which lacks {', '.join(row.lacks)}" for row in one.placed if row.lacks]
-    if one.against == "chance":
-        notes.append("there is no oracle: F is read against a guess")
+    text = tabulate(lines(one), HEADERS, tablefmt=style, disable_numparse=True)
     title = f"model {model} · facts {facts} · {details}"
-    return "\n".join([title, "", text, *notes])
+    return "\n".join([title, "", text, *notes(one)])
+
+
+def lines(one: Ranking) -> list[list[str]]:
+    """The cells of the table, as text."""
+    return [[row.method, *(_quantity(row.axes.get(key)) for key in AXES), *_place(row)] for row in one.placed]
+
+
+def notes(one: Ranking) -> list[str]:
+    """What is to be said below it."""
+    found = [f"not ranked: {row.method}, which lacks {', '.join(row.lacks)}" for row in one.placed if row.lacks]
+    left_out = ", ".join(json.loads(task)["name"] for task in one.left_out)
+    found += [f"counted for nobody, since base and reference are alike there: {left_out}"] if left_out else []
+    return found + (["there is no oracle: F is read against a guess"] if one.against == "chance" else [])
 
 
 def _quantity(one: Quantity | None) -> str:
     return "–" if one is None else f"{one.value:.3f} [{one.low:.2f}, {one.high:.2f}]"
 
 
-def _place(row: Placed) -> Sequence[object]:
+def _place(row: Placed) -> Sequence[str]:
     if row.rank is None or row.front is None:
-        return "–", "–", len(row.seeds)
-    return str(row.rank), f"{row.tier} ({row.front:.0%})", len(row.seeds)
+        return "–", "–", str(len(row.seeds))
+    return str(row.rank), f"{row.tier} ({row.front:.0%})", str(len(row.seeds))

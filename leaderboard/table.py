@@ -38,7 +38,7 @@ def legend(rows: Sequence[Standing]) -> str:
 
 def _table(rows: Sequence[Standing], style: str) -> str:
     tasks = sorted(dict.fromkeys(task for row in rows for task in row.scores), key=lambda task: task == ANY)
-    lines = [[row.method, *(_text(row.scores.get(task), row) for task in tasks), len(row.seeds)] for row in rows]
+    lines = [[row.method, *(text_of(row.scores.get(task), row) for task in tasks), len(row.seeds)] for row in rows]
     text = tabulate(lines, ["method", *tasks, "seeds"], tablefmt=style, disable_numparse=True)
     model, facts, details = rows[0].setting
     title = f"model {model} · facts {facts} · {details}"
@@ -47,7 +47,8 @@ def _table(rows: Sequence[Standing], style: str) -> str:
     return "\n".join([title, "", text, *warnings, *notes])
 
 
-def _text(score: Score | None, row: Standing) -> str:
+def text_of(score: Score | None, row: Standing) -> str:
+    """A cell: the value, its error, and the difference from `none`."""
     if score is None:
         return "invalid" if row.invalid and not row.seeds else "–"
     error = "" if score.error is None else f" ± {score.error:.3f}"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from unlearnbench.cli import main
+from unlearnbench.leaderboard.document import stale
 from unlearnbench.leaderboard.evidence import Answered, Items
 from unlearnbench.leaderboard.ranking import Ranking, Runs, ranking
 from unlearnbench.leaderboard.score import family_of, forgotten, harmonic, kept, recovery, robust
@@ -223,3 +224,43 @@ def test_what_cannot_be_ranked_is_said(
     assert "no table has a run of `none`" in capsys.readouterr().err
     assert main(["leaderboard", "results", "--ranked", *words]) == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.end_to_end
+def test_the_document_is_what_the_records_say_and_nothing_is_written_from_records_that_are_not(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--methods", "none,random_mlps", "--seeds", "0,1") == 0
+    document = Path("results/LEADERBOARD.md")
+
+    assert main(["leaderboard", "check"]) == 2
+    assert "leaderboard build results" in capsys.readouterr().err
+    assert main(["leaderboard", "build"]) == 0
+    assert main(["leaderboard", "check"]) == 0
+    text = document.read_text()
+    assert "sports:people-16 on tiny@" in text
+    assert text.count("| completed |") == 4
+    assert "random\\_mlps" in text
+
+    document.write_text(text.replace("1.000", "0.999", 1))
+    capsys.readouterr()
+    assert main(["leaderboard", "check"]) == 1
+    assert "is stale: line " in capsys.readouterr().out
+
+    path = next(Path("results").rglob("result.json"))
+    path.write_text(path.read_text().replace('"n": 16', '"n": 17', 1))
+    assert main(["leaderboard", "build"]) == 2
+    assert "nothing was written" in capsys.readouterr().err
+    assert document.read_text() != text
+
+
+def test_names_in_the_document_are_text() -> None:
+    from unlearnbench.leaderboard.document import _inert
+
+    assert _inert("<img src=x>|`a`*b*[c](d)\n") == r"\<img src=x\>\|\`a\`\*b\*\[c\](d) "
+
+
+def test_the_first_line_that_differs_is_named() -> None:
+    assert stale("a\nb\n", "a\nb\n") is None
+    assert stale("a\nb\n", "a\nc\n") == "line 2 says 'b' and would say 'c'"
+    assert stale("a\n", "a\nb\n") == "it has 1 lines and would have 2"
