@@ -1,4 +1,4 @@
-"""Which runs a word means: a label of the table, a folder of runs, or a saved model."""
+"""Which runs a word means: a label of the table (or a method's name), a folder of runs, or a saved model."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ def _labelled(label: str, results: Path) -> list[tuple[Path, Record]]:
         raise UsageError(f"there is no results folder {results}", "say --results FOLDER")
     found = store.records(results)
     mine = [(folder, one) for folder, one in found if one.label == label]
+    if not mine:  # a name alone, where it has one label: several are refused by the caller, which lists them
+        mine = [(folder, one) for folder, one in found if one.spec.method.name == label]
     if not mine:
         raise UnknownName("method", label, {one.label for _, one in found})
     return mine

@@ -5,7 +5,6 @@ Hendrycks et al. (2021, arXiv 2009.03300).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,7 +15,7 @@ from pydantic import Field
 
 from unlearnbench.asking.items import Item, documents
 from unlearnbench.asking.place import AskingPlace
-from unlearnbench.asking.row import Metric, Row
+from unlearnbench.asking.row import Metric, Row, probability
 from unlearnbench.asking.task import Task
 from unlearnbench.errors import UsageError
 from unlearnbench.facts import Split
@@ -135,7 +134,6 @@ class Mmlu(Task):
 def _row(document: DocumentRow, subject: str, choices: tuple[str, ...]) -> Row:
     """A document of lm-eval, whose target is the index of the right choice."""
     logprobs, gold = tuple(value for value, _ in document.answers), int(document.target)
-    best, second = sorted(logprobs, reverse=True)[:2]
     accuracy = document.metrics["acc"]
     return Row(
         item=f"{subject}#{document.doc_id}",
@@ -145,12 +143,10 @@ def _row(document: DocumentRow, subject: str, choices: tuple[str, ...]) -> Row:
         choices=choices,
         gold=gold,
         logprobs=logprobs,
-        decision=logprobs.index(best),
-        margin=best - second,
         values={
             "accuracy": accuracy if isinstance(accuracy, float) else accuracy[0],
-            "p_true": math.exp(logprobs[gold]),
-            "tie": float(best == second),
+            "p_true": probability(logprobs[gold]),
+            "tie": float(logprobs.count(max(logprobs)) > 1),
         },
     )
 

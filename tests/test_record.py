@@ -56,8 +56,6 @@ def item_rows() -> list[Row]:
                     choices=("golf", "tennis"),
                     gold=0,
                     logprobs=(-0.1, -2.5),
-                    decision=0,
-                    margin=2.4,
                     values=values,
                 )
             )
@@ -214,7 +212,7 @@ def test_the_item_log_is_read_back_row_by_row(run: Saved, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "forge",
     [
-        pytest.param(lambda log: gzip.compress(log.replace(b'"decision":0', b'"decision":1', 1)), id="one number"),
+        pytest.param(lambda log: gzip.compress(log.replace(b'"gold":0', b'"gold":1', 1)), id="one number"),
         pytest.param(lambda log: gzip.compress(log[: log.rindex(b"\n", 0, -1) + 1]), id="last row gone"),
         pytest.param(lambda log: gzip.compress(b"".join(reversed(log.splitlines(True)))), id="other order"),
         pytest.param(lambda log: gzip.compress(log)[:-20], id="cut off"),

@@ -16,6 +16,10 @@ Axis = Literal["forget", "retain", "robust", "general"]
 Coordinate = int | float | str
 
 
+LOGGED = 6
+DIGITS = 16
+
+
 @dataclass(frozen=True)
 class Row:
     """What one item says: the item log's line, from which every aggregate is recomputed.
@@ -37,19 +41,39 @@ class Row:
     choices: tuple[str, ...] = ()
     gold: int | None = None
     """Which choice is true."""
+    target: int | None = None
+    """Which choice is the edit target."""
     logprobs: tuple[float, ...] = ()
-    decision: int | None = None
-    margin: float | None = None
-    """By how much the decision leads (nats); 0 is a tie."""
+
+    @property
+    def decision(self) -> int | None:
+        """The likeliest choice, the first of those that tie; None where there are no choices."""
+        return self.logprobs.index(max(self.logprobs)) if self.logprobs else None
+
+    @property
+    def margin(self) -> float | None:
+        """By how much it leads (nats); 0 is a tie."""
+        if not self.logprobs:
+            return None
+        first, second = sorted(self.logprobs, reverse=True)[:2]
+        return first - second
 
     def saying(self, **values: float) -> Row:
         """The same with these values, too."""
         return replace(self, values={**self.values, **values})
 
     def as_line(self) -> dict[str, Any]:
-        """The item log's line; what the item does not have is left out."""
+        """The item log's line, as short as says it: what the item does not have is left out.
+
+        Of log-likelihoods six decimals (float32 has no more of ten nats), of the prompt's digest sixteen digits.
+        """
         left_out: tuple[Any, ...] = (None, (), {})
-        return {name: value for name, value in vars(self).items() if name == "values" or value not in left_out}
+        line = {name: value for name, value in vars(self).items() if name == "values" or value not in left_out}
+        if self.logprobs:
+            line["logprobs"] = [round(value, LOGGED) for value in self.logprobs]
+        if self.prompt_sha256 is not None:
+            line["prompt"] = line.pop("prompt_sha256").removeprefix("sha256:")[:DIGITS]
+        return line
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,11 @@ class Metric:
     """… to this subset; left out where the two are less than .1 apart."""
     weight: str | None = None
     """The key in `Row.values` of what each row counts, such as its words; all count alike where there is none."""
+
+
+def probability(logprob: float) -> float:
+    """p of a log-likelihood, to six significant digits: what is averaged is what is logged."""
+    return float(f"{math.exp(logprob):.6g}")
 
 
 def accuracy_of(rows: Sequence[Row]) -> float:
@@ -107,14 +136,14 @@ def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, subset: str
     true = asked.choices.index(gold)
     values = {
         "accuracy": scored.credit(true),
-        "p_true": math.exp(scored.logprobs[true]),
+        "p_true": probability(scored.logprobs[true]),
         "valid": float(scored.valid),
         "tie": float(scored.margin == 0.0),
     }
-    if target is not None and target in asked.choices:
-        edited = asked.choices.index(target)
+    edited = asked.choices.index(target) if target is not None and target in asked.choices else None
+    if edited is not None:
         values["edit_accuracy"] = scored.credit(edited)
-        values["p_edit"] = math.exp(scored.logprobs[edited])
+        values["p_edit"] = probability(scored.logprobs[edited])
         others = [p for i, p in enumerate(scored.logprobs) if i not in (true, edited)]
         if others:
             beaten = [float(scored.logprobs[true] > p) + 0.5 * (scored.logprobs[true] == p) for p in others]
@@ -126,8 +155,7 @@ def row_of(asked: Asked, scored: Scored, *, item: str, cluster: str, subset: str
         prompt_sha256=text_hash(asked.prompt),
         choices=asked.choices,
         gold=true,
+        target=edited,
         logprobs=scored.logprobs,
-        decision=scored.decision,
-        margin=scored.margin,
         values=values,
     )

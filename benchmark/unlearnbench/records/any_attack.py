@@ -107,11 +107,9 @@ def _said(line: Mapping[str, Any]) -> Said:
     choices, logprobs = line["choices"], line["logprobs"]
     best = max(logprobs)
     credit = 1 / logprobs.count(best)
-    edited = line["values"].get("p_edit")
-    # The item log says how likely the target is, and not which of the choices it is.
-    targets = [name for name, value in zip(choices, logprobs, strict=True) if math.exp(value) == edited]
+    target = line.get("target")
     return Said(
         truth=choices[line["gold"]],
-        target=next((name for name in targets if name != choices[line["gold"]]), None),
+        target=None if target is None else choices[target],
         credits={name: credit * (value == best) for name, value in zip(choices, logprobs, strict=True)},
     )
