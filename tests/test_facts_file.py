@@ -156,7 +156,7 @@ def test_the_papers_own_file_is_read() -> None:
         pytest.skip("UNLEARNBENCH_TEST_DATA, a folder with sports/sports.csv, is not set")
     path = Path(folder) / "sports" / "sports.csv"
 
-    for variant in Sports.variants:
+    for variant in (one for one in Sports.variants if not one.startswith("people-")):  # of invented people
         split = Sports(variant, str(path)).split(0)
 
         facts = (*split.forget, *split.maintain_train, *split.maintain_dev, *split.maintain_test)
