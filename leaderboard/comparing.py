@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 from unlearnbench.errors import UsageError
-from unlearnbench.leaderboard.cells import Cells, Grid
+from unlearnbench.leaderboard.cells import Grid
+from unlearnbench.leaderboard.evidence import Line, valued
 from unlearnbench.leaderboard.paired import difference, holm
 from unlearnbench.leaderboard.uncertainty import LEVEL
 from unlearnbench.records.any_attack import key_of
 from unlearnbench.records.record import MetricResult, Record, TaskResult, metric_of
 
-Line = Mapping[str, Any]
 Lines = Callable[[Record, TaskResult], Iterable[Line]]
 """The item log of a task of a record."""
 CERTAIN = 1 - LEVEL
@@ -119,9 +118,8 @@ Items = Mapping[int, Mapping[str, tuple[str, float]]]
 
 
 def _items(metric: MetricResult, lines: Iterable[Line]) -> dict[str, tuple[str, float]]:
-    mine = (line for line in lines if line["subset"] == metric.subset and not line.get("at"))
-    field = metric.sample_field
-    return {line["item"]: (line["cluster"], float(line["values"][field])) for line in mine if field in line["values"]}
+    mine = valued(lines, metric.subset, metric.sample_field)
+    return {line["item"]: (line["cluster"], value) for line, value in mine}
 
 
 def _compare(first: str, second: str, task: TaskResult, metric: MetricResult, a: Items, b: Items) -> Compared:
@@ -133,8 +131,8 @@ def _compare(first: str, second: str, task: TaskResult, metric: MetricResult, a:
                 "the model knew other facts in one of the runs; repeat both on one machine",
             )
     grid = Grid.of([{seed: list(items.values()) for seed, items in side.items()} for side in (a, b)])
-    cells: list[Cells] = [grid.cells({s: list(items.values()) for s, items in side.items()}) for side in (b, a)]
-    found = difference(cells[0], cells[1])
+    mine, theirs = (grid.cells({s: list(items.values()) for s, items in side.items()}) for side in (a, b))
+    found = difference(theirs, mine)
     low, high = found.mean.interval(share=False)
     changes = [b[seed][item][1] - value for seed in a for item, (_, value) in a[seed].items()]
     up, down = sum(change > 0 for change in changes), sum(change < 0 for change in changes)
@@ -145,7 +143,7 @@ def _compare(first: str, second: str, task: TaskResult, metric: MetricResult, a:
         task=task.spec.name,
         metric=metric.sample_field,
         direction=metric.direction,
-        values=(cells[1].value, cells[0].value),
+        values=(mine.value, theirs.value),
         change=found.mean.value,
         low=low,
         high=high,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,9 @@ from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.leaderboard.comparing import Contestant
 from unlearnbench.records import store
 from unlearnbench.records.record import Record
+
+Found = list[tuple[Path, Record]]
+"""Folders, and their records."""
 
 
 class Entered(NamedTuple):
@@ -19,7 +23,13 @@ class Entered(NamedTuple):
     folders: Mapping[str, Path]
 
 
-def contestant(word: str, results: Path, facts: str | None) -> Entered:
+def contestants(words: Sequence[str], results: Path, facts: str | None) -> list[Entered]:
+    """Those that the words mean. Labels are looked up among the records below `results`, which are read once."""
+    table = cache(lambda: _below(results))
+    return [_contestant(word, table, facts) for word in words]
+
+
+def _contestant(word: str, table: Callable[[], Found], facts: str | None) -> Entered:
     """The valid runs that a word means, the latest of each seed.
 
     Raises `UsageError` where there are none, or runs of several methods or on several fact sets.
@@ -27,7 +37,7 @@ def contestant(word: str, results: Path, facts: str | None) -> Entered:
     path = Path(word)
     if (path / "config.json").is_file() and (path.parent / store.RESULT).is_file():
         path = path.parent  # a saved model, beside its record
-    records = store.records(path) if path.is_dir() else _labelled(word, results)
+    records = store.records(path) if path.is_dir() else _labelled(word, table())
     valid = [(f, one) for f, one in records if one.status == "completed" and facts in (None, one.spec.facts.label)]
     if not valid:
         raise UsageError(f"there is no valid run of {word!r}{f' on {facts}' if facts else ''}")
@@ -39,10 +49,13 @@ def contestant(word: str, results: Path, facts: str | None) -> Entered:
     return Entered(Contestant(latest[-1][1].label, runs), {one.identity.record_hash: folder for folder, one in latest})
 
 
-def _labelled(label: str, results: Path) -> list[tuple[Path, Record]]:
+def _below(results: Path) -> Found:
     if not results.is_dir():
         raise UsageError(f"there is no results folder {results}", "say --results FOLDER")
-    found = store.records(results)
+    return store.records(results)
+
+
+def _labelled(label: str, found: Found) -> Found:
     mine = [(folder, one) for folder, one in found if one.label == label]
     if not mine:  # a name alone, where it has one label: several are refused by the caller, which lists them
         mine = [(folder, one) for folder, one in found if one.spec.method.name == label]

@@ -12,7 +12,7 @@ from unlearnbench.leaderboard import rankings as order
 from unlearnbench.leaderboard.ranking import Ranking
 from unlearnbench.leaderboard.rankings import Answers
 from unlearnbench.leaderboard.standings import Setting, Standing, board, grouped, labelled
-from unlearnbench.leaderboard.table import legend, text_of
+from unlearnbench.leaderboard.table import columns, legend, text_of
 from unlearnbench.records.any_attack import Found
 from unlearnbench.records.record import Record
 
@@ -39,10 +39,16 @@ def document(
         check=f"unlearnbench leaderboard check {folder} --output {output}",
         folder=folder,
     )
+    runs = _runs(found)
     parts = [head]
     for setting in dict.fromkeys(row.setting for row in rows):
         mine = [row for row in rows if row.setting == setting]
-        parts += [_heading(setting), *_order(setting, tables.get(setting)), _scores(mine), _runs(setting, found)]
+        parts += [
+            _heading(setting),
+            *_order(setting, tables.get(setting)),
+            _scores(mine),
+            _folded("Runs", runs[setting]),
+        ]
     return "\n\n".join([*parts, order.LEGEND, legend(rows)]).rstrip() + "\n"
 
 
@@ -67,7 +73,7 @@ def _order(setting: Setting, one: Ranking | None) -> list[str]:
 
 
 def _scores(rows: Sequence[Standing]) -> str:
-    tasks = list(dict.fromkeys(task for row in rows for task in row.scores))
+    tasks = columns(rows)
     lines = [[_inert(row.method), *(_inert(text_of(row.scores.get(task), row)) for task in tasks)] for row in rows]
     table = tabulate(lines, ["method", *map(_inert, tasks)], tablefmt="github", disable_numparse=True)
     warnings = dict.fromkeys(f"- {_inert(warning)}" for row in rows for warning in row.warnings)
@@ -75,21 +81,19 @@ def _scores(rows: Sequence[Standing]) -> str:
     return _folded("All tasks", "\n".join([table, "", *warnings, *invalid]))
 
 
-def _runs(setting: Setting, found: Sequence[tuple[Path, Record]]) -> str:
-    """Every run: where its record is, what it came to, and what does it again."""
+def _runs(found: Sequence[tuple[Path, Record]]) -> dict[Setting, str]:
+    """Every run, by setting: where its record is, what it came to, and what does it again."""
     groups = grouped(record for _, record in found)
     labels, paths = labelled(groups), {record.identity.record_hash: path for path, record in found}
-    lines = []
-    for (mine, key), members in groups.items():
-        if mine == setting:
-            for one in sorted(members, key=lambda record: record.spec.seed):
-                path = paths[one.identity.record_hash].as_posix()
-                lines.append(
-                    [_inert(labels[mine, key]), one.spec.seed, one.status, one.identity.result_hash[7:19], path]
-                )
-    lines.sort(key=lambda line: (line[0], line[1], line[4]))
+    lines: dict[Setting, list[tuple[str, int, str, str, str]]] = {}
+    for (setting, key), members in groups.items():
+        for one in members:
+            path, result = paths[one.identity.record_hash].as_posix(), one.identity.result_hash[7:19]
+            line = (_inert(labels[setting, key]), one.spec.seed, one.status, result, path)
+            lines.setdefault(setting, []).append(line)
     headers = ["method", "seed", "status", "result", "record (`unlearnbench repeat` does it again)"]
-    return _folded("Runs", tabulate(lines, headers, tablefmt="github", disable_numparse=True))
+    ordered = {setting: sorted(mine, key=lambda line: (line[0], line[1], line[4])) for setting, mine in lines.items()}
+    return {s: tabulate(mine, headers, "github", disable_numparse=True) for s, mine in ordered.items()}
 
 
 def _folded(title: str, text: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from unlearnbench.records.any_attack import key_of
-from unlearnbench.records.record import MetricResult, Record, TaskResult, metric_of
+from unlearnbench.records.record import MetricResult, Record, metric_of
 
 Axis = Literal["forget", "retain", "robust"]
 Items = tuple[tuple[str, float], ...]
@@ -30,15 +30,25 @@ class Answered:
     """… and what the attack makes of facts that nobody ever knew."""
 
 
-def answers(record: Record, lines_of: Callable[[TaskResult], Iterable[Line]]) -> dict[str, Answered]:
-    """The tasks of a record that say something of forgetting, keeping or robustness, by `key_of` the task."""
+def answers(record: Record, rows: Mapping[str, Sequence[Line]]) -> dict[str, Answered]:
+    """The tasks of a record that say something of forgetting, keeping or robustness, by `key_of` the task.
+
+    `rows` are its item logs by the hash of the task.
+    """
     found = {}
     for one in record.tasks:
         metric = metric_of(one)
         axis = None if metric is None else _axis(metric)
         if metric is not None and axis is not None:
-            found[key_of(one.spec)] = _answered(metric, axis, list(lines_of(one)))
+            found[key_of(one.spec)] = _answered(metric, axis, rows[one.spec_hash])
     return found
+
+
+def valued(lines: Iterable[Line], subset: str, field: str) -> Iterator[tuple[Line, float]]:
+    """The lines of a subset that are on no curve and have this value, and the value."""
+    for line in lines:
+        if line["subset"] == subset and not line.get("at") and field in line["values"]:
+            yield line, float(line["values"][field])
 
 
 def _axis(metric: MetricResult) -> Axis | None:
@@ -51,11 +61,9 @@ def _axis(metric: MetricResult) -> Axis | None:
     return "retain" if scored else None
 
 
-def _answered(metric: MetricResult, axis: Axis, lines: list[Line]) -> Answered:
+def _answered(metric: MetricResult, axis: Axis, lines: Sequence[Line]) -> Answered:
     def of(subset: str) -> Items:
-        mine = (line for line in lines if line["subset"] == subset and not line.get("at"))
-        field = metric.sample_field
-        return tuple((line["cluster"], float(line["values"][field])) for line in mine if field in line["values"])
+        return tuple((line["cluster"], value) for line, value in valued(lines, subset, metric.sample_field))
 
     if axis != "robust":
         return Answered(axis, of(metric.subset), metric.chance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,8 +20,9 @@ from unlearnbench.leaderboard.score import (
     recovery,
     robust,
 )
+from unlearnbench.leaderboard.uncertainty import LEVEL
+from unlearnbench.records.any_attack import name_of
 
-LEVEL = 0.95
 BASE, ORACLE = "none", "oracle"
 Runs = Mapping[int, Mapping[str, Answered]]
 """Of one method: by seed, the tasks that it answers."""
@@ -108,7 +108,9 @@ class _Table:
                 one = of(values, {task: self.references[task] for task in tasks})
                 found |= {} if one is None else {key: one}
         attacks = [task for task in self.needed if self.kinds[task].axis == "robust"]
-        recoveries = {_name(task): one for task in attacks if (one := self._recovery(name, task)) is not None}
+        recoveries = {
+            name_of(task).rpartition("/")[2]: one for task in attacks if (one := self._recovery(name, task)) is not None
+        }
         if attacks and len(recoveries) == len(attacks):
             left = robust(recoveries)
             found |= {} if left is None else {"B": left}
@@ -152,15 +154,10 @@ def _parts(runs: Runs, task: str) -> list[dict[int, Sequence[tuple[str, float]]]
     return found
 
 
-def _name(task: str) -> str:
-    """The attack's own name, from the key of its task."""
-    return str(json.loads(task)["name"]).rpartition("/")[2]
-
-
 def _lacking(runs: Runs, needed: Sequence[str], seeds: Sequence[int]) -> tuple[str, ...]:
     lost = [f"seed {seed}" for seed in seeds if seed not in runs]
     tasks = {task for seed, mine in runs.items() if seed in seeds for task in needed if task not in mine}
-    return (*lost, *sorted({str(json.loads(task)["name"]) for task in tasks}))
+    return (*lost, *sorted({name_of(task) for task in tasks}))
 
 
 def _placed(name: str, runs: Runs, lacks: tuple[str, ...], axes: Mapping[str, Array], *, reference: bool) -> Placed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
@@ -10,6 +9,7 @@ from tabulate import tabulate
 from unlearnbench.leaderboard.evidence import Answered
 from unlearnbench.leaderboard.ranking import BASE, ORACLE, Placed, Quantity, Ranking, ranking
 from unlearnbench.leaderboard.standings import Setting, grouped, labelled
+from unlearnbench.records.any_attack import name_of
 from unlearnbench.records.record import Record
 
 AXES = {"F": "forgotten", "R": "kept", "B": "robust", "S": "score"}
@@ -59,7 +59,7 @@ def lines(one: Ranking) -> list[list[str]]:
 def notes(one: Ranking) -> list[str]:
     """What is to be said below it."""
     found = [f"not ranked: {row.method}, which lacks {', '.join(row.lacks)}" for row in one.placed if row.lacks]
-    left_out = ", ".join(json.loads(task)["name"] for task in one.left_out)
+    left_out = ", ".join(name_of(task) for task in one.left_out)
     found += [f"counted for nobody, since base and reference are alike there: {left_out}"] if left_out else []
     return found + (["there is no oracle: F is read against a guess"] if one.against == "chance" else [])
 

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unlearnbench.leaderboard.cells import Array
-
-LEVEL = 0.95
+from unlearnbench.leaderboard.uncertainty import LEVEL
 
 
 class Rank(NamedTuple):

@@ -36,8 +36,13 @@ def legend(rows: Sequence[Standing]) -> str:
     return f"{LEGEND} {'; '.join(said)}. Rows are not ranked."
 
 
+def columns(rows: Sequence[Standing]) -> list[str]:
+    """The tasks that have scores, and what any attack brings back at the end."""
+    return sorted(dict.fromkeys(task for row in rows for task in row.scores), key=lambda task: task == ANY)
+
+
 def _table(rows: Sequence[Standing], style: str) -> str:
-    tasks = sorted(dict.fromkeys(task for row in rows for task in row.scores), key=lambda task: task == ANY)
+    tasks = columns(rows)
     lines = [[row.method, *(text_of(row.scores.get(task), row) for task in tasks), len(row.seeds)] for row in rows]
     text = tabulate(lines, ["method", *tasks, "seeds"], tablefmt=style, disable_numparse=True)
     model, facts, details = rows[0].setting

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unlearnbench.leaderboard.cells import Cells
+from unlearnbench.records.estimate import score_interval
 
 LEVEL = 0.95
 POWER = 0.8
@@ -37,9 +38,7 @@ class Mean(NamedTuple):
         spread = self.value * (1 - self.value)
         # Where all items agree there is no variance to go by, and each subject counts once.
         n = min(float(self.items), spread / self.variance) if spread > 0 and self.variance > 0 else float(self.clusters)
-        middle = (self.value + t**2 / (2 * n)) / (1 + t**2 / n)
-        half = t * math.sqrt(spread / n + t**2 / (4 * n**2)) / (1 + t**2 / n)
-        return max(0.0, middle - half), min(1.0, middle + half)
+        return score_interval(self.value, n, t)
 
     @property
     def detectable(self) -> float:

@@ -74,37 +74,37 @@ class General(Task):
         """
         from unlearnbench.lm_eval_bridge.documents import measured
 
-        found = measured(self._chosen()[0])
+        tasks, _ = self._chosen()
+        found = measured(tasks)
         whole = [Metric(one.key, one.key, SUBSET, "general", one.better, weight=one.weight) for one in found]
-        several = len(self._chosen()[0]) > 1
         curves = [
             Metric(f"curve_{one.key}", one.key, SUBSET, "general", one.better, at=("task",), weight=one.weight)
             for one in found
         ]
-        return whole + (curves if several else [])
+        return whole + (curves if len(tasks) > 1 else [])
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per document and filter; of a group, the same again for its task."""
         from unlearnbench.lm_eval_bridge.documents import values_of
-        from unlearnbench.lm_eval_bridge.evaluating import document_rows, evaluate
+        from unlearnbench.lm_eval_bridge.evaluating import document_rows, evaluate, ungrouped
         from unlearnbench.lm_eval_bridge.scorer import scorer_of
 
         chosen, wanted = self._chosen()
         results = evaluate(
             scorer_of(model, place.batch_size),
-            {"tasks": chosen, "groups": {}, "group_map": {}},
+            ungrouped(chosen),
             samples=None if self.limit is None else wanted,
             chat_template=model.chat,
         )
-        rows, again = list[Row](), list[Row]()
+        rows = list[tuple[str, Row]]()
         for name, found in document_rows(results).items():
             for one in found:
                 item = f"{name}#{one.doc_id}"
                 filtered = item if one.filter == "none" else f"{item}#{one.filter}"
                 prompt = f"sha256:{one.prompt_hash}"
-                rows.append(Row(filtered, item, SUBSET, values_of(one), prompt_sha256=prompt))
-                again.append(Row(filtered, item, SUBSET, values_of(one), {"task": name}, prompt))
-        return rows + (again if len(chosen) > 1 else [])
+                rows.append((name, Row(filtered, item, SUBSET, values_of(one), prompt_sha256=prompt)))
+        whole = [row for _, row in rows]
+        return whole + ([replace(row, at={"task": name}) for name, row in rows] if len(chosen) > 1 else [])
 
     def items(self, model: Model, split: Split, count: int) -> list[Item]:
         """Documents as lm-eval puts them, drawn from all tasks."""

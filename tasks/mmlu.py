@@ -93,13 +93,13 @@ class Mmlu(Task):
 
     def rows(self, model: Model, split: Split, place: AskingPlace) -> list[Row]:
         """One row per question, and the same again for its subject."""
-        from unlearnbench.lm_eval_bridge.evaluating import document_rows, evaluate
+        from unlearnbench.lm_eval_bridge.evaluating import document_rows, evaluate, ungrouped
         from unlearnbench.lm_eval_bridge.scorer import scorer_of
 
         tasks, wanted = self._chosen()
         results = evaluate(
             scorer_of(model, place.batch_size),
-            {"tasks": tasks, "groups": {}, "group_map": {}},
+            ungrouped(tasks),
             samples=wanted,
             chat_template=model.chat,
         )

@@ -115,7 +115,7 @@ def test_a_table_ends_with_what_some_attack_brings_back(tmp_path: Path, capsys: 
     assert "any attack" in capsys.readouterr().out
     for path in store.result_files(tmp_path):
         record = store.load(path)
-        attacks = attacks_of(record, path.parent)
+        attacks = attacks_of(record, store.load_recomputed(path).rows)
         assert len(attacks) == 2
         found = any_attack(list(attacks.values()))
         assert found is not None

@@ -29,11 +29,11 @@ def perform(chosen: argparse.Namespace) -> int:
     """Print one table for each pair."""
     from unlearnbench.leaderboard import comparison_table as tables
     from unlearnbench.leaderboard.comparing import compared
-    from unlearnbench.leaderboard.contestants import contestant
+    from unlearnbench.leaderboard.contestants import contestants
 
     if len(chosen.methods) < 2 or len(set(chosen.methods)) < len(chosen.methods):
         raise UsageError("compare needs two different methods", "name their labels, or folders of their runs")
-    entered = [contestant(word, chosen.results, chosen.facts) for word in chosen.methods]
+    entered = contestants(chosen.methods, chosen.results, chosen.facts)
     folders = {key: folder for one in entered for key, folder in one.folders.items()}
 
     def lines(record: Record, task: TaskResult) -> Iterable[Mapping[str, Any]]:

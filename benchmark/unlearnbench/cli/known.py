@@ -42,12 +42,7 @@ def perform(chosen: argparse.Namespace) -> int:
     def told_of(name: str, left: int) -> None:
         print(f"{name}: {left:,} known to all so far", file=sys.stderr)
 
-    found = known_to_all(
-        facts,
-        located,
-        chosen.device,
-        lambda name, left: print(f"{name}: {left:,} known to all so far", file=sys.stderr),
-    )
+    found = known_to_all(facts, located, chosen.device, told_of)
     path = written(found, facts, chosen.output)
     file = f" --facts_file {chosen.facts_file}" if chosen.facts_file else ""
     print(f'{len(found.ids):,} facts in {path}: --facts "{word_with(chosen.facts, {"among": str(path)})}"{file}')

@@ -133,13 +133,9 @@ def _read(folder: Path) -> Read:
     paths = store.result_files(folder)
     for path in tqdm(paths, unit="record", disable=len(paths) < 50 or not sys.stderr.isatty()):
         try:
-            record = store.load_recomputed(path)
+            record, rows = store.load_recomputed(path)
             key = record.identity.record_hash
-            read.attacks[key] = attacks_of(record, path.parent)
-            read.answers[key] = answers(
-                record,
-                lambda one, where=path.parent: store.load_rows(where, one.samples),  # type: ignore[misc]
-            )
+            read.attacks[key], read.answers[key] = attacks_of(record, rows), answers(record, rows)
             read.found.append((path.parent.relative_to(folder), record))
         except UnlearnBenchError as error:
             read.bad.append(error)

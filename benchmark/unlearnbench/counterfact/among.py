@@ -23,12 +23,6 @@ class KnownFile(BaseModel):
     ids: tuple[str, ...]
     """Of the facts that all of them know, in the order in which they are forgotten."""
 
-    def write(self, path: Path) -> None:
-        """Write it whole, or not at all."""
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(self.model_dump_json(indent=1) + "\n", "utf-8")
-        part.replace(path)
-
     @classmethod
     def read(cls, path: Path) -> "KnownFile":
         """Raises `UsageError` for a file that is not there, or is another."""

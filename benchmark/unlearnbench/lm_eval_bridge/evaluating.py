@@ -74,6 +74,11 @@ def evaluate(
     return results
 
 
+def ungrouped(tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """Tasks by name, as `load_tasks` would give them: without any group."""
+    return {"tasks": dict(tasks), "groups": {}, "group_map": {}}
+
+
 def document_rows(results: Mapping[str, Any]) -> dict[str, list[DocumentRow]]:
     """By task, one row per document (and filter), in lm-eval's order."""
     return {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from unlearnbench.lm_eval_bridge.evaluating import evaluate
+from unlearnbench.lm_eval_bridge.evaluating import evaluate, ungrouped
 from unlearnbench.lm_eval_bridge.guard import process_kept
 from unlearnbench.lm_eval_bridge.scorer import Answer, SharedPrefixLM
 from unlearnbench.model.model import Model
@@ -61,9 +61,7 @@ class _Listener(SharedPrefixLM):
 def heard(model: Model, tasks: Mapping[str, Any], places: Mapping[str, Sequence[int]]) -> list[Heard]:
     """The documents at these places of each task, with their contexts, continuations and tokens."""
     listener = _Listener(model)
-    results = evaluate(
-        listener, {"tasks": dict(tasks), "groups": {}, "group_map": {}}, samples=places, chat_template=model.chat
-    )
+    results = evaluate(listener, ungrouped(tasks), samples=places, chat_template=model.chat)
     found = []
     for task, samples in results["samples"].items():
         targets = {int(sample["doc_id"]): sample["target"] for sample in samples}

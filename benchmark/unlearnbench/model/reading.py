@@ -79,10 +79,11 @@ def encode(model: Model, prompt: str, continuation: str) -> tuple[list[int], lis
     known, contexts = model.encoded, model.contexts
     key = (prompt, continuation)
     if key not in known:
+        text = framed(model, prompt)
         if prompt not in contexts:
-            contexts[prompt] = prompt_tokens(model, prompt)
+            contexts[prompt] = framed_tokens(model, text)
         context = contexts[prompt]
-        whole = framed_tokens(model, f"{framed(model, prompt)}{'' if model.chat else ' '}{continuation}")
+        whole = framed_tokens(model, f"{text}{'' if model.chat else ' '}{continuation}")
         end = 0
         while end < min(len(context), len(whole) - 1) and context[end] == whole[end]:
             end += 1

@@ -17,8 +17,7 @@ def subject_tokens(model: Model, fact: Fact) -> range:
 
     Raises `UsageError` where the prompt does not say the subject, or a token holds its end and what follows.
     """
-    at = fact.prompt.rfind(fact.subject)
-    if at < 0:
+    if fact.subject not in fact.prompt:
         raise UsageError(
             f"fact {fact.id!r}: its subject is not in its prompt {fact.prompt!r}",
             "what looks at the subject's tokens has to find them: write the subject as the prompt does",

@@ -1,17 +1,16 @@
 """What some attack brings back: the headline of robustness, from the item logs of all attacks of a record."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from unlearnbench.records.estimate import Estimate
 from unlearnbench.records.record import Record
 from unlearnbench.records.recovery import share_of_way
 from unlearnbench.records.spec import TaskSpec
-from unlearnbench.records.store import load_rows
 
 SUBSETS = ("relearn_test", "base")
 
@@ -38,15 +37,15 @@ Found = Mapping[Item, Said]
 """What one attack came to, fact by fact."""
 
 
-def attacks_of(record: Record, folder: Path) -> dict[str, Found]:
-    """What each attack of a record came to, by `key_of` its task. Raises as `load_rows`.
+def attacks_of(record: Record, rows: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Found]:
+    """What each attack of a record came to, by `key_of` its task; `rows` are its item logs by the hash of the task.
 
     Attacks that say no answer, but how likely one is (`sampling`), are none of them.
     """
     found = {}
     for one in record.tasks:
         if any(metric.subset == "relearn_test" and not metric.at for metric in one.metrics):
-            chosen = _chosen(load_rows(folder, one.samples))
+            chosen = _chosen(rows[one.spec_hash])
             if {item.subset for item in chosen} == set(SUBSETS):
                 found[key_of(one.spec)] = chosen
     return found
@@ -55,6 +54,11 @@ def attacks_of(record: Record, folder: Path) -> dict[str, Found]:
 def key_of(spec: TaskSpec) -> str:
     """What two questions must share to be the same; the items are another draw for every seed."""
     return spec.model_dump_json(exclude={"items_sha256"})
+
+
+def name_of(key: str) -> str:
+    """The full name of a task, by its key."""
+    return str(json.loads(key)["name"])
 
 
 def any_attack(attacks: Sequence[Found]) -> Estimate | None:

@@ -73,6 +73,11 @@ def wilson(share: float, error: float, items: int, clusters: int) -> tuple[float
     n = float(clusters)
     if spread > 0 and error > 0:  # a share may round to 1, and the square of an error to 0
         n = min(float(items), spread / error**2 * clusters / (clusters - 1)) if error**2 > 0 else float(items)
-    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z * math.sqrt(spread / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
+    return score_interval(share, n, Z)
+
+
+def score_interval(share: float, n: float, quantile: float) -> tuple[float, float]:
+    """Wilson's interval of a share of so many independent items, as many standard errors wide to each side."""
+    middle = (share + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
+    half = quantile * math.sqrt(share * (1 - share) / n + quantile**2 / (4 * n**2)) / (1 + quantile**2 / n)
     return max(0.0, middle - half), min(1.0, middle + half)

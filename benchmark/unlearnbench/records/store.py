@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonlines
 from pydantic import ValidationError
@@ -64,18 +64,28 @@ def load(path: Path) -> Record:
     return record
 
 
-def load_recomputed(path: Path) -> Record:
+class Recomputed(NamedTuple):
+    """A record whose metrics follow from its item logs, and these logs."""
+
+    record: Record
+    rows: Mapping[str, Sequence[dict[str, Any]]]
+    """By the hash of the task."""
+
+
+def load_recomputed(path: Path) -> Recomputed:
     """As `load`, and every metric is computed again from the item log; each log is read once."""
     folder, record = _load_document(path)
+    rows = dict[str, Sequence[dict[str, Any]]]()
     for one in record.tasks:
         try:
-            wrong = contradictions(one, load_rows(folder, one.samples))
+            rows[one.spec_hash] = load_rows(folder, one.samples)
+            wrong = contradictions(one, rows[one.spec_hash])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             what = f"{folder}: the item log of {one.spec.name} is none of ours: {type(error).__name__} {error}"
             raise TamperedRecord(what, "repeat the run") from None
         if wrong:
             raise TamperedRecord(f"{folder}: {wrong[0]} does not follow from its item log", "repeat the run")
-    return record
+    return Recomputed(record, rows)
 
 
 def _load_document(path: Path) -> tuple[Path, Record]:

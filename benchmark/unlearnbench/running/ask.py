@@ -66,10 +66,10 @@ def results(name: str, task: Task, metrics: Sequence[Metric], rows: Sequence[Row
     if not isinstance(rows, list) or not all(isinstance(row, Row) for row in rows):
         raise Undelivered(f"task {name}: rows() returned {type(rows).__name__}", "return a list of Row")
     grouped = by_subset(row.as_line() for row in rows)
-    return [result for metric in metrics for result in _of_metric(name, metric, metric is primary, grouped)]
+    return [result for metric in metrics for result in _of_metric(name, metric, grouped, primary=metric is primary)]
 
 
-def _of_metric(name: str, metric: Metric, primary: bool, grouped: Grouped) -> list[MetricResult]:
+def _of_metric(name: str, metric: Metric, grouped: Grouped, *, primary: bool) -> list[MetricResult]:
     measure = Measure(metric.subset, metric.value, metric.at, metric.floor, metric.ceiling, metric.weight)
     found = estimates(grouped, measure)
     if not found and metric.ceiling is not None and complete(grouped, measure):

@@ -9,6 +9,7 @@ from unlearnbench.counterfact.among import KnownFile
 from unlearnbench.errors import UsageError
 from unlearnbench.factset import FactSet
 from unlearnbench.model.source import Located
+from unlearnbench.records.store import replace_file
 from unlearnbench.running.knowledge import WhenNeeded, probabilities, told
 
 
@@ -50,5 +51,5 @@ def written(found: KnownFile, facts: FactSet, path: Path) -> Path:
             f" {facts.wanted:,} to forget and to keep",
             "ask for fewer facts, keep fewer (counterfact:16[keep=100]), or lower known=",
         )
-    found.write(path)
+    replace_file(path, f"{found.model_dump_json(indent=1)}\n".encode())
     return path

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from unlearnbench.hashing import content_hash
 from unlearnbench.model.loading import load
 from unlearnbench.model.scoring import score_directly
 from unlearnbench.model.source import Located, ModelSource
+from unlearnbench.records.store import replace_file
 
 if TYPE_CHECKING:
     from unlearnbench.model.model import Model
@@ -84,7 +84,5 @@ def probabilities(
             break
     with suppress(OSError):  # a cache that cannot be written costs time, and no results
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(found), "utf-8")
-        part.replace(path)
+        replace_file(path, json.dumps(found).encode())
     return found

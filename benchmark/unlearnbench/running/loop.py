@@ -92,8 +92,8 @@ def perform(order: Order, todo: Sequence[Cell], watcher: Watcher, *, debug: bool
     for folder in (order.folder(cell) for cell in able):
         if (folder / store.RESULT).exists():
             try:
-                record = store.load_recomputed(folder)
-                outcome.attacks[record.identity.record_hash] = attacks_of(record, folder)
+                record, rows = store.load_recomputed(folder)
+                outcome.attacks[record.identity.record_hash] = attacks_of(record, rows)
                 outcome.records.append(record)
             except UnlearnBenchError as error:  # it was whole when it was written
                 outcome.failures.append(str(error))
