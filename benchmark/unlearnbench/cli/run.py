@@ -188,7 +188,7 @@ def _request(chosen: argparse.Namespace) -> Request:
         raise UsageError(f"--suite says all of --{', --'.join(unwanted)} itself", "leave one of them out")
     suite = suites.load_suite(chosen.suite)
     said = {name: getattr(suite, name) for name in (*SUITE_OPTIONS, "tuned")}
-    return Request(**{"output_path": RESULTS / f"{suite.name}-v{suite.version}", **said, **beside})
+    return Request(**{"output_path": RESULTS / suite.folder, **said, **beside})
 
 
 def _finished(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -31,6 +31,13 @@ class Suite(BaseModel):
     retain_text: str | None = None
     tuned: Path | None = None
     """A file of tuned settings, beside the suite's own."""
+    board: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """The folder of results that it shares with other suites (by default one of its own)."""
+
+    @property
+    def folder(self) -> str:
+        """Where its runs go, below the results."""
+        return f"{self.board or self.name}-v{self.version}"
 
 
 class _StrictLoader(yaml.SafeLoader):
