@@ -3,6 +3,7 @@
 UnlearnBenchError          1   some runs failed, or the results contradict themselves
 ├── UsageError             2   a word, a setting or a file that cannot be right as given
 │   └── UnknownName        2   … with the nearest name that exists
+├── RefusedSubmission      4   a submission that is not what it says, or that nobody should have to open
 ├── MissingPrerequisite    5   something outside the command is absent: weights, a folder, an extra
 ├── TamperedRecord         1   a record whose hashes do not match what it says
 ├── ItemsWithheld, Escaped, BrokenEntry, Undelivered, NotReproduced
@@ -48,6 +49,12 @@ class MissingPrerequisite(UnlearnBenchError):
 
 class TamperedRecord(UnlearnBenchError):
     """A record was changed after it was written."""
+
+
+class RefusedSubmission(UnlearnBenchError):
+    """A submission that is not accepted: the file, the place in it, and the reason."""
+
+    exit_code = 4
 
 
 class Diverged(UnlearnBenchError):

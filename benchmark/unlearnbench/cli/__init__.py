@@ -15,6 +15,7 @@ EXIT_CODES = """exit codes:
   0    everything that can be done here is done
   1    some runs failed, a record does not match its hashes, or a repetition came out otherwise
   2    a word, a setting or a file cannot be right as given
+  4    a submission is refused, and nothing was written
   5    something is missing: weights, a folder that can be written, an extra
   130  interrupted; the same command resumes (localize begins anew)"""
 
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         run,
         show,
         show_method,
+        submit,
         tasks_path,
         teach,
         tune,
@@ -51,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     verbs = root.add_subparsers(metavar="VERB", required=True, parser_class=grammar.Parser)
     own = (run, localize, repeat, listing, show, show_method, leaderboard, organism_report, teach, tune, doctor)
-    for verb in (*own, validate, preview, known, compare, validate_attacks, tasks_path):
+    for verb in (*own, validate, preview, known, compare, submit, validate_attacks, tasks_path):
         verb.add_to(verbs)
     for sub in verbs.choices.values():  # after the verb too; suppressed, so that it does not undo the first place
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks of errors")

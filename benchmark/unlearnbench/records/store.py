@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from unlearnbench.errors import TamperedRecord, UsageError
 from unlearnbench.hashing import bytes_hash
+from unlearnbench.records.provenance import benchmark_version
 from unlearnbench.records.recompute import contradictions
 from unlearnbench.records.record import SCHEMA_VERSION, Record, SamplesFile
 
@@ -94,10 +96,13 @@ def _load_document(path: Path) -> tuple[Path, Record]:
         raise UsageError(f"there is no record {path}", "give a run's folder or its result.json")
     if path.stat().st_size > SIZE_LIMIT:
         raise UsageError(f"{path} is larger than {SIZE_LIMIT:,} bytes and cannot be a record")
+    data = path.read_bytes()
     try:
-        record = Record.model_validate_json(path.read_bytes())
+        record = Record.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
+        if problem := schema_problem(_json_or_nothing(data)):
+            raise UsageError(f"{path}: {problem[0]}", problem[1]) from None
         where = ".".join(map(str, first["loc"]))
         raise UsageError(f"{path} is not a record of schema {SCHEMA_VERSION}: {where}: {first['msg']}") from None
     problems = record.problems()
@@ -107,6 +112,23 @@ def _load_document(path: Path) -> tuple[Path, Record]:
             "remove the folder and repeat the run",
         )
     return path.parent, record
+
+
+def schema_problem(document: Any) -> tuple[str, str] | None:
+    """What is wrong with a record's schema version, and what would read it; None where this release does."""
+    said = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(said, str) or said == SCHEMA_VERSION or not re.fullmatch(r"\d{1,4}(\.\d{1,4}){2}", said):
+        return None
+    newer = [int(n) for n in said.split(".")] > [int(n) for n in SCHEMA_VERSION.split(".")]
+    hint = "update unlearnbench" if newer else "repeat the run with this release, or read it with the one that wrote it"
+    return f"a record of schema {said}, and this release ({benchmark_version()}) reads {SCHEMA_VERSION}", hint
+
+
+def _json_or_nothing(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def load_rows(folder: Path, samples: SamplesFile) -> Sequence[dict[str, Any]]:
