@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
+from unlearnbench.leaderboard.entries import Entry
 from unlearnbench.leaderboard.evidence import Answered
 from unlearnbench.leaderboard.ranking import BASE, ORACLE, Placed, Quantity, Ranking, ranking
 from unlearnbench.leaderboard.standings import Setting, grouped, labelled
 from unlearnbench.records.any_attack import name_of
-from unlearnbench.records.record import Record
 
 AXES = {"F": "forgotten", "R": "kept", "B": "robust", "S": "score"}
 HEADERS = ["method", *AXES, "place", "tier", "seeds"]
@@ -20,24 +20,32 @@ LEGEND = (
     " subjects. Place: those that are not excluded with 95 %. Tier 1: nothing is as good in F, R and B and better in"
     " one of them; in parentheses how often that is so."
 )
-Answers = Mapping[str, Mapping[str, Answered]]
-"""By the record's hash, the tasks that it answers."""
 
 
-def rankings(found: Iterable[Record], answers: Answers) -> dict[Setting, Ranking]:
-    """Every setting that has a valid run of `none`; of two runs of one method at one seed the latest counts."""
-    groups = grouped(found)
+def rankings(found: Iterable[Entry]) -> dict[Setting, Ranking]:
+    """Every setting that has a valid run of `none`; of two runs of one method at one seed the latest counts.
+
+    Where there are several of a reference, as after a change of its code, the first that is given counts, and with it
+    the board's own. What was superseded is not ranked.
+    """
+    entries = [one for one in found if not one.superseded]
+    answers = {one.key: one.answers for one in entries}
+    groups = grouped(one.record for one in entries)
     labels = labelled(groups)
+    order = {one.key: number for number, one in enumerate(entries)}
     tables: dict[Setting, dict[str, dict[int, Mapping[str, Answered]]]] = {}
-    names: dict[Setting, dict[str, str]] = {}
+    names: dict[Setting, dict[str, tuple[int, str]]] = {}
     for (setting, key), members in groups.items():
         valid = [one for one in members if one.status == "completed"]
         runs = {one.spec.seed: answers[one.identity.record_hash] for one in valid}
         if runs:
-            tables.setdefault(setting, {})[labels[setting, key]] = runs
-            names.setdefault(setting, {})[members[-1].spec.method.name] = labels[setting, key]
+            label, mine = labels[setting, key], names.setdefault(setting, {})
+            first = min(order[one.identity.record_hash] for one in valid), label
+            name = valid[0].spec.method.name
+            mine[name] = min(mine.get(name, first), first)
+            tables.setdefault(setting, {})[label] = runs
     placed = {
-        setting: ranking(methods, names[setting].get(BASE, BASE), names[setting].get(ORACLE, ORACLE))
+        setting: ranking(methods, *(names[setting].get(one, (0, one))[1] for one in (BASE, ORACLE)))
         for setting, methods in tables.items()
     }
     return {setting: one for setting, one in placed.items() if one is not None}

@@ -88,14 +88,17 @@ def test_a_documented_command_runs(
     words = shortened(command)
     if "{model}" in " ".join(words):
         words = [word.replace("{model}", str(request.getfixturevalue("saved_model"))) for word in words]
-    if words[0] in ("show", "repeat", "leaderboard", "compare"):
+    if words[0] in ("show", "repeat", "leaderboard", "compare", "submit"):
         methods = "--methods none,random_mlps --method_args steps=2"
         made = main(["run", *f"--facts sports:people-16 {methods} --tasks sports/forget".split()])
         assert made == 0
-        if words[0] != "compare":
+        if words[0] not in ("compare", "submit"):
             words = [word for word in words if not word.startswith("results")]
         words += [str(next(Path("results").rglob("result.json")).parent)] if words[0] in ("show", "repeat") else []
 
+    if words[:2] == ["submit", "verify"]:
+        (packing,) = [one for one in OURS if one.startswith("unlearnbench submit pack")]
+        assert main(shlex.split(packing)[1:]) == 0
     if "check" in words:  # of what was built
         assert main(["leaderboard", "build"]) == 0
     assert main(words) == 0, capsys.readouterr().err

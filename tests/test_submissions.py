@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -360,6 +362,18 @@ def test_what_was_packed_verifies(packed: Path, capsys: pytest.CaptureFixture[st
     assert "2 runs, recomputed" in capsys.readouterr().out
     assert str(packed.parent) not in (packed / "submission.json").read_text()
     assert sorted(path.name for path in packed.parent.iterdir()) == [NAME]
+
+
+def test_it_is_checked_without_torch(packed: Path) -> None:
+    """And without anything else that takes minutes to install: the workflow of pull requests has nothing of it."""
+    blocked = ("torch", "transformers", "datasets", "peft", "lm_eval", "sklearn", "tokenizers", "accelerate")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked!r}))\n"
+        "from unlearnbench.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["submit", "verify", str(packed)]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=packed.parent)
+    assert (done.returncode, done.stdout) == (0, f"{packed}: 2 runs, recomputed\n"), done.stderr
 
 
 @pytest.mark.parametrize("what", HOSTILE)
