@@ -43,7 +43,7 @@ def document(found: Sequence[Entry], folders: Sequence[str], output: Path) -> st
         mine = [row for row in rows if row.setting == setting]
         parts += [
             _heading(setting),
-            *_order(setting, tables.get(setting)),
+            *_order(tables.get(setting), mine),
             _scores(mine),
             _folded("Runs", runs[setting]),
         ]
@@ -63,10 +63,13 @@ def _heading(setting: Setting) -> str:
     return f"## {_inert(setting.facts)} on {_inert(setting.model)}\n\n{_inert(setting.details)}"
 
 
-def _order(setting: Setting, one: Ranking | None) -> list[str]:
+def _order(one: Ranking | None, rows: Sequence[Standing]) -> list[str]:
+    """The ranking, and below it what has no valid run."""
     if one is None:
         return ["Not ranked: there is no valid run of `none`, from which forgetting is counted."]
     lines = [[_inert(str(cell)) for cell in line] for line in order.lines(one)]
+    broken = [_inert(row.method) for row in rows if not row.seeds]
+    lines += [[name, *["–"] * len(order.AXES), "invalid", "–", "0"] for name in broken]
     return [tabulate(lines, order.HEADERS, tablefmt="github", disable_numparse=True), *map(_inert, order.notes(one))]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class Placed:
     """F, R and B, as far as it was asked; and S where it has all three."""
     rank: Rank | None = None
     tier: int | None = None
+    """Among methods whose score is above 0 with 95 %; references have none."""
     front: float | None = None
     """How often it is in the first tier."""
 
@@ -63,6 +64,8 @@ class Ranking:
     """What forgetting is read against: `oracle`, or `chance` where there is none."""
     left_out: tuple[str, ...]
     """Tasks on which base and reference are too near each other to tell anything."""
+    scored: Mapping[str, Mapping[str, Array]] = field(default_factory=dict, compare=False, repr=False)
+    """F, R, B and S of each method by its label: the value, and that of each draw, which all methods share."""
 
 
 def ranking(methods: Mapping[str, Runs], base: str = BASE, oracle: str = ORACLE) -> Ranking | None:
@@ -81,9 +84,10 @@ def ranking(methods: Mapping[str, Runs], base: str = BASE, oracle: str = ORACLE)
     able = [n for n in methods if not lacks[n] and len(scored[n]) == 4]
     placed = [_placed(n, methods[n], lacks[n], scored[n], reference=n in (base, oracle)) for n in methods]
     if able:
-        placed = _with_places(placed, able, scored)
-    order = sorted(placed, key=lambda one: (one.rank is None, -_value(one), one.method))
-    return Ranking(tuple(order), "oracle" if table.oracle else "chance", tuple(table.left_out))
+        placed = _with_places(placed, able, scored, {base, oracle})
+    # Of those that have nothing, the one that did nothing is last.
+    order = sorted(placed, key=lambda one: (one.rank is None, -_value(one), one.method == base, one.method))
+    return Ranking(tuple(order), "oracle" if table.oracle else "chance", tuple(table.left_out), scored)
 
 
 class _Table:
@@ -171,17 +175,28 @@ def _quantity(array: Array) -> Quantity:
 
 
 def _with_places(
-    placed: Sequence[Placed], able: Sequence[str], scored: Mapping[str, Mapping[str, Array]]
+    placed: Sequence[Placed], able: Sequence[str], scored: Mapping[str, Mapping[str, Array]], references: set[str]
 ) -> list[Placed]:
+    """Places are among all, tiers among methods with a score.
+
+    An oracle is as good as anything in everything; and to keep all or to forget all, and nothing else, is no trade-off.
+    """
     scores = np.stack([scored[name]["S"] for name in able])
     axes = np.stack([np.stack([scored[name][key] for key in "FRB"]) for name in able])
-    places = ranks(scores[:, 0], scores[:, 1:])
-    levels, fronts = tiers(axes[..., 0]), chance_of_front(axes[..., 1:])
-    by_name = {name: (places[i], levels[i], fronts[i]) for i, name in enumerate(able)}
+    places = dict(zip(able, ranks(scores[:, 0], scores[:, 1:]), strict=True))
+    least = np.nanquantile(scores[:, 1:], (1 - LEVEL) / 2, axis=1)
+    entered = [i for i, name in enumerate(able) if name not in references and least[i] > 0]
+    levels = tiers(axes[entered][..., 0]) if entered else []
+    fronts = chance_of_front(axes[entered][..., 1:]) if entered else []
+    by_name = {able[i]: (levels[at], fronts[at]) for at, i in enumerate(entered)}
+    none = (None, None)
     return [
-        replace(one, rank=by_name[one.method][0], tier=by_name[one.method][1], front=by_name[one.method][2])
-        if one.method in by_name
-        else one
+        replace(
+            one,
+            rank=places.get(one.method),
+            tier=by_name.get(one.method, none)[0],
+            front=by_name.get(one.method, none)[1],
+        )
         for one in placed
     ]
 

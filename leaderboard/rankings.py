@@ -17,8 +17,8 @@ HEADERS = ["method", *AXES, "place", "tier", "seeds"]
 LEGEND = (
     "F forgotten, R kept, B robust: 0 as the untouched model (R: as a guess), 1 as the oracle (R: as the untouched"
     " model); of each kind of attack the worst counts. S is their harmonic mean. In brackets: 95 %, over seeds and"
-    " subjects. Place: those that are not excluded with 95 %. Tier 1: nothing is as good in F, R and B and better in"
-    " one of them; in parentheses how often that is so."
+    " subjects. Place: those that are not excluded with 95 %. Tier, of methods with a score:"
+    " in 1, no other is as good in F, R and B and better in one of them; in parentheses how often that is so."
 )
 
 
@@ -66,7 +66,11 @@ def lines(one: Ranking) -> list[list[str]]:
 
 def notes(one: Ranking) -> list[str]:
     """What is to be said below it."""
-    found = [f"not ranked: {row.method}, which lacks {', '.join(row.lacks)}" for row in one.placed if row.lacks]
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for row in one.placed:
+        if row.lacks:
+            lacking.setdefault(row.lacks, []).append(row.method)
+    found = [f"not ranked, since they lack {', '.join(lacks)}: {', '.join(mine)}" for lacks, mine in lacking.items()]
     left_out = ", ".join(name_of(task) for task in one.left_out)
     found += [f"counted for nobody, since base and reference are alike there: {left_out}"] if left_out else []
     return found + (["there is no oracle: F is read against a guess"] if one.against == "chance" else [])
@@ -77,6 +81,5 @@ def _quantity(one: Quantity | None) -> str:
 
 
 def _place(row: Placed) -> Sequence[str]:
-    if row.rank is None or row.front is None:
-        return "–", "–", str(len(row.seeds))
-    return str(row.rank), f"{row.tier} ({row.front:.0%})", str(len(row.seeds))
+    tier = "–" if row.front is None else f"{row.tier} ({row.front:.0%})"
+    return "–" if row.rank is None else str(row.rank), tier, str(len(row.seeds))

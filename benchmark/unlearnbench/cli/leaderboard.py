@@ -26,7 +26,7 @@ def add_to(verbs: Any) -> None:
         nargs="*",
         metavar="[build|check] FOLDER",
         help="results folders (default results), the board's own first: of the same run twice the first counts; build"
-        " writes LEADERBOARD.md, check says whether that is stale",
+        " writes LEADERBOARD.md and a page beside it, check says whether the former is stale",
     )
     verb.add_argument("--metric", help="show this metric for every task that has it, such as p_true or edit_accuracy")
     verb.add_argument("--format", choices=["table", "markdown", "csv", "json"], default="table")
@@ -73,16 +73,20 @@ def _shown(paths: Sequence[Path]) -> Iterable[Path]:
 
 def _document(action: str, folders: Sequence[Path], path: Path, found: Any) -> int:
     from unlearnbench.leaderboard.document import document, stale
+    from unlearnbench.leaderboard.page.contents import contents
+    from unlearnbench.leaderboard.page.html import page
 
-    text = document(found.entries, [folder.as_posix() for folder in folders], path)
+    said = [folder.as_posix() for folder in folders]
+    text, beside = document(found.entries, said, path), path.with_suffix(".html")
     if action == "build":
         if found.bad:
             raise UsageError(
                 f"{len(found.bad)} records cannot be read, and nothing was written", "remove or repeat them"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
+        store.replace_file(beside, page(contents(found.entries, said, beside)).encode())
         store.replace_file(path, text.encode())
-        print(f"{path}: {len(found.entries)} records")
+        print(f"{path}: {len(found.entries)} records\n{beside}: the same to sort, filter and compare, in any browser")
         return 0
     if not path.is_file():
         hint = f"unlearnbench leaderboard build {' '.join(map(str, folders))} --output {path}"

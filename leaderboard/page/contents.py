@@ -1,0 +1,142 @@
+"""What the page shows, as data: rows, their scores and intervals, differences between them, curves."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unlearnbench.leaderboard.entries import Entry
+from unlearnbench.leaderboard.page.curves import curves
+from unlearnbench.leaderboard.ranking import Placed, Quantity, Ranking
+from unlearnbench.leaderboard.rankings import AXES, notes, rankings
+from unlearnbench.leaderboard.standings import Score, Setting, Standing, board, grouped, labelled
+from unlearnbench.leaderboard.submissions.levels import lowest
+from unlearnbench.leaderboard.uncertainty import LEVEL
+
+DIGITS = 4
+Json = dict[str, Any]
+
+
+def contents(entries: Sequence[Entry], folders: Sequence[str], page: Path) -> Json:
+    """Everything; numbers have four digits. Records are linked from where the page lies."""
+    ranked = rankings(entries)
+    rows = board([one.record for one in entries], None, {one.key: one.attacks for one in entries})
+    settings = list(dict.fromkeys(row.setting for row in rows))
+    runs = _runs(entries)
+    return {
+        "folders": list(folders),
+        "axes": AXES,
+        "settings": [_setting(one, ranked.get(one)) for one in settings],
+        "rows": [
+            _row(row, settings.index(row.setting), ranked.get(row.setting), runs[row.setting, row.method], page)
+            for row in rows
+        ],
+        "differences": [_differences(ranked.get(one)) for one in settings],
+    }
+
+
+def _runs(entries: Sequence[Entry]) -> Mapping[tuple[Setting, str], list[Entry]]:
+    by_hash = {one.key: one for one in entries}
+    groups = grouped(one.record for one in entries)
+    labels = labelled(groups)
+    return {(key[0], labels[key]): [by_hash[one.identity.record_hash] for one in mine] for key, mine in groups.items()}
+
+
+def _setting(setting: Setting, one: Ranking | None) -> Json:
+    said = ["not ranked: there is no valid run of `none`"] if one is None else notes(one)
+    return {"model": setting.model, "facts": setting.facts, "details": setting.details, "notes": said}
+
+
+def _row(row: Standing, setting: int, ranking: Ranking | None, runs: Sequence[Entry], page: Path) -> Json:
+    placed = next((one for one in ranking.placed if one.method == row.method), None) if ranking else None
+    method = runs[-1].record.spec.method
+    shares = [run.record.localization.share_of_blocks for run in runs]
+    return {
+        "setting": setting,
+        "method": row.method,
+        "reference": row.reference,
+        **_place(placed),
+        "seeds": list(row.seeds),
+        "invalid": list(row.invalid),
+        "warnings": list(row.warnings),
+        "seconds": _mean([_seconds(run) for run in runs]),
+        "share": _mean([share for share in shares if share is not None]),
+        "parts": {axis: part.name for axis, part in method.parts.items()},
+        "checked": lowest(run.level for run in runs),
+        "submission": _submission(runs),
+        "superseded": all(run.superseded for run in runs),
+        "tasks": {task: _score(score) for task, score in row.scores.items()},
+        "curves": curves([run.record for run in runs if run.record.status == "completed"]),
+        "runs": [_run(run, page) for run in sorted(runs, key=lambda one: one.record.spec.seed)],
+    }
+
+
+def _place(one: Placed | None) -> Json:
+    if one is None:
+        return {**dict.fromkeys(AXES), "place": None, "tier": None, "front": None, "lacks": []}
+    place = None if one.rank is None else [one.rank.first, one.rank.last]
+    axes = {key: _quantity(one.axes.get(key)) for key in AXES}
+    return {**axes, "place": place, "tier": one.tier, "front": _round(one.front), "lacks": list(one.lacks)}
+
+
+def _quantity(one: Quantity | None) -> list[float | None] | None:
+    """Value, and the ends of its interval."""
+    return None if one is None else [_round(one.value), _round(one.low), _round(one.high)]
+
+
+def _score(one: Score) -> Json:
+    found = {"metric": one.metric, "value": _round(one.value), "error": _round(one.error), "seeds": one.seeds}
+    return {**found, "better": one.direction, "difference": _round(one.difference)}
+
+
+def _seconds(run: Entry) -> float:
+    """Of localizing and editing."""
+    stages = run.record.sessions[0].resources.stages_s
+    return stages.get("localize", 0.0) + stages.get("edit", 0.0)
+
+
+def _run(run: Entry, page: Path) -> Json:
+    record = run.record
+    path = Path(os.path.relpath(run.path, page.parent)).as_posix()
+    found = {"seed": record.spec.seed, "status": record.status, "path": path, "checked": run.level}
+    return {**found, "result": record.identity.result_hash, "at": record.sessions[0].created_at[:10]}
+
+
+def _submission(runs: Sequence[Entry]) -> Json | None:
+    one = next((run.submission for run in runs if run.submission is not None), None)
+    if one is None:
+        return None
+    said = {"name": one.name, "by": one.submitter, "about": one.description, "url": one.method_url}
+    return {**said, "trials": one.tuning.trials, "on": one.tuning.on}
+
+
+def _differences(one: Ranking | None) -> Json:
+    """Of every two ranked methods, by their labels: how much higher the first is, and between what, by axis."""
+    if one is None:
+        return {"methods": [], "pairs": []}
+    methods = [row.method for row in one.placed if row.rank is not None]
+    pairs = [
+        [_interval(one.scored[first][axis] - one.scored[second][axis]) for axis in AXES]
+        for first, second in itertools.combinations(methods, 2)
+    ]
+    return {"methods": methods, "pairs": pairs}
+
+
+def _interval(drawn: Any) -> list[float | None]:
+    low, high = np.nanquantile(drawn[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(drawn[0])
+    return [_round(value), _round(min(float(low), value)), _round(max(float(high), value))]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return _round(math.fsum(values) / len(values)) if values else None
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, DIGITS)
