@@ -154,7 +154,7 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_command() -> None:
     codes = re.findall(r"^\s+(\d+) ", EXIT_CODES, re.MULTILINE)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
-    assert codes == ["0", "1", "2", "5", "130"]
+    assert codes == ["0", "1", "2", "4", "5", "130"]
     assert all(re.search(rf"^\| {code} \|", readme, re.MULTILINE) for code in codes)
 
 
