@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from unlearnbench.errors import TamperedRecord, UnlearnBenchError, UsageError
 from unlearnbench.leaderboard.evidence import Answered, answers
+from unlearnbench.leaderboard.index import Index, Reading
 from unlearnbench.leaderboard.submissions.inventory import MANIFEST
 from unlearnbench.leaderboard.submissions.levels import Level, badges
 from unlearnbench.leaderboard.submissions.manifest import Manifest
@@ -55,10 +56,11 @@ class Read(NamedTuple):
     """Runs that are there already, in a sentence."""
 
 
-def read(folders: Sequence[Path], progress: Progress = iter) -> Read:
+def read(folders: Sequence[Path], progress: Progress = iter, index: Index | None = None) -> Read:
     """Every run below the folders. Of the same edit twice the first counts: a board's own runs come first.
 
-    Raises `UsageError` for a folder that is not there.
+    With an index, only what has changed is read and recomputed anew. Raises `UsageError` for a folder that is not
+    there.
     """
     for folder in folders:
         if not folder.is_dir():
@@ -68,7 +70,7 @@ def read(folders: Sequence[Path], progress: Progress = iter) -> Read:
     levels, submissions, first = badges(folders), dict[Path, Manifest | None](), dict[str, Path]()
     for path in progress(paths):
         try:
-            record, rows = store.load_recomputed(path)
+            record, attacks, given = _reading(path.parent, index)
             home = _home(path.parent, submissions)
         except UnlearnBenchError as error:
             found.bad.append(error)
@@ -78,8 +80,20 @@ def read(folders: Sequence[Path], progress: Progress = iter) -> Read:
             found.twice.append(f"{path.parent} is the same run as {other}, which counts")
             continue
         level = levels.get(record.identity.record_hash, "recomputed")
-        found.entries.append(Entry(path.parent, record, attacks_of(record, rows), answers(record, rows), level, home))
+        found.entries.append(Entry(path.parent, record, attacks, given, level, home))
     return found._replace(entries=_superseded(found.entries))
+
+
+def _reading(folder: Path, index: Index | None) -> Reading:
+    known = index.get(folder) if index is not None else None
+    if known is not None:
+        return known
+    key = Index.key(folder)  # of before: what is written meanwhile is read again next time
+    record, rows = store.load_recomputed(folder)
+    found = Reading(record, attacks_of(record, rows), answers(record, rows))
+    if index is not None:
+        index.put(folder, key, found)
+    return found
 
 
 def _home(folder: Path, known: dict[Path, Manifest | None]) -> Manifest | None:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,22 @@ def add_to(verbs: Any) -> None:
         "--ranked", action="store_true", help="forgotten, kept, robust and their harmonic mean, with places, instead"
     )
     verb.add_argument("--output", "-o", type=Path, help=f"of build and check: the document (default FOLDER/{DOCUMENT})")
+    verb.add_argument(
+        "--recompute", action="store_true", help="read every file, also those that have not changed since the last time"
+    )
     verb.set_defaults(perform=perform)
 
 
 def perform(chosen: argparse.Namespace) -> int:
     """Print the table of what can be read, or write the document; exit 1 where something could not be read."""
     from unlearnbench.leaderboard.entries import read
+    from unlearnbench.leaderboard.index import Index
 
     action, folders = _said(chosen.words)
     if chosen.ranked and (chosen.metric or chosen.format in ("csv", "json")):
         raise UsageError("--ranked takes no --metric and is shown as table or markdown", "leave it out, or --ranked")
-    found = read(folders, _shown)
+    with nullcontext() if chosen.recompute else Index() as index:
+        found = read(folders, _shown, index)
     for error in found.bad:
         print(f"left out: {error}", file=sys.stderr)
     for said in found.twice:
