@@ -30,6 +30,7 @@ browser: $(STAMP)  ## what the tests of the page need besides chromium; without 
 
 board: $(STAMP)  ## the committed board, leaderboard/LEADERBOARD.md, and its page
 	$(BIN)/unlearnbench leaderboard build results/core-v1 results/submissions --output leaderboard/LEADERBOARD.md
+	$(BIN)/python -m unlearnbench.leaderboard.reported results/reported/mechanistic-unlearning.csv > results/reported/mechanistic-unlearning.md
 
 lint: $(STAMP)  ## style and formatting
 	$(BIN)/ruff check .
