@@ -28,12 +28,15 @@ def ranks(values: Array, draws: Array) -> list[Rank]:
     Wilhelm, 2024): all places hold together with 95 %.
     """
     count = len(values)
-    apart = values[:, None] - values[None, :]
-    moved = draws[:, None, :] - draws[None, :, :] - apart[..., None]
-    spread = np.sqrt(np.nanmean(moved**2, axis=-1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        largest = np.nanmax(np.where(spread[..., None] > 0, np.abs(moved) / spread[..., None], 0.0), axis=(0, 1))
-        distance = np.where(spread > 0, apart / spread, np.sign(apart) * np.inf)
+    apart, distance = values[:, None] - values[None, :], np.zeros((count, count))
+    largest = np.zeros(draws.shape[-1])
+    for i in range(count):  # a row at a time: all pairs of a few hundred methods would fill the memory
+        moved = draws[i] - draws - apart[i][:, None]
+        spread = np.sqrt(np.nanmean(moved**2, axis=-1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = np.where(spread[:, None] > 0, np.abs(moved) / spread[:, None], 0.0)
+            distance[i] = np.where(spread > 0, apart[i] / spread, np.sign(apart[i]) * np.inf)
+        largest = np.fmax(largest, np.nanmax(ratios, axis=0))
     distance = np.where(apart == 0, 0.0, distance)
     least = float(np.nanquantile(largest, LEVEL)) if count > 1 else np.inf
     better, worse = (distance > least).sum(1), (distance < -least).sum(1)
@@ -55,14 +58,11 @@ def tiers(axes: Array) -> list[int]:
 
 def chance_of_front(draws: Array) -> list[float]:
     """How often each method is in the first tier [methods, axes, draws]."""
-    count = draws.shape[-1]
-    hits = np.zeros(len(draws))
-    for k in range(count):
-        one = draws[..., k]
-        at_least = (one[:, None, :] >= one[None, :, :]).all(-1)
-        more = (one[:, None, :] > one[None, :, :]).any(-1)
-        hits += ~(at_least & more).any(0)
-    return list(hits / count)
+    found = []
+    for one in draws:
+        as_good, better = (draws >= one).all(1), (draws > one).any(1)
+        found.append(float(1 - (as_good & better).any(0).mean()))
+    return found
 
 
 def _dominates(a: Array, b: Array) -> bool:

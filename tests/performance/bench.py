@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import boards
 import inner_loop
 import lm_eval_scorer
 import localizing
@@ -57,6 +58,12 @@ def _inner_loop() -> Ratios:
     return _columns(inner_loop.compare(), ways, lambda line: f"latent adversary, {line['model']}")
 
 
+def _boards() -> Ratios:
+    lines = {line["way"]: line["seconds"] for line in boards.compare(200)}
+    ours = lines.pop("by the index")
+    return {f"{way} / the index, 200 runs of a board": seconds / ours for way, seconds in lines.items()}
+
+
 PARTS: dict[str, Callable[[], Ratios]] = {
     "scoring": _scoring,
     "lm_eval": _lm_eval,
@@ -64,6 +71,7 @@ PARTS: dict[str, Callable[[], Ratios]] = {
     "localizing": _localizing,
     "training": _training,
     "inner_loop": _inner_loop,
+    "boards": _boards,
 }
 
 
