@@ -108,4 +108,4 @@ def _mean(values: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    print(as_markdown(read_rows(Path(sys.argv[1])), Path(sys.argv[1]).as_posix()), end="")
+    sys.stdout.write(as_markdown(read_rows(Path(sys.argv[1])), Path(sys.argv[1]).as_posix()))

@@ -366,7 +366,7 @@ def test_nan_in_a_file_is_refused_by_the_name_of_its_field(run: Saved, tmp_path:
         (lambda document: document.update(surprise=1), "surprise"),
         (lambda document: document.pop("seeds"), "seeds"),
         (lambda document: document.update(status="excellent"), "status"),
-        (lambda document: document.update(schema_version="1.0.0"), "schema_version"),
+        (lambda document: document.update(schema_version="1.0.0"), "schema 1.0.0, and this release"),
         (lambda document: document["tasks"][0]["metrics"][0].update(n="9"), r"tasks\.0\.metrics\.0\.n"),
     ],
 )
