@@ -11,6 +11,7 @@ from dataclasses import asdict
 from tabulate import tabulate
 
 from unlearnbench.leaderboard.comparing import Compared, verdict
+from unlearnbench.leaderboard.export import inert
 
 FORMATS = {"table": "simple", "markdown": "github", "latex": "latex_booktabs"}
 """What `tabulate` calls them; csv and json besides."""
@@ -35,7 +36,7 @@ def as_csv(found: Sequence[Compared]) -> str:
     rows = [_plain(one) for one in found]
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _inert(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: inert(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -74,8 +75,3 @@ def _plain(one: Compared) -> dict[str, object]:
     values = asdict(one)
     a, b = values.pop("values")
     return {**values, "value_first": a, "value_second": b, "better": one.better}
-
-
-def _inert(value: object) -> object:
-    """What a spreadsheet would take for a formula is text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value

@@ -66,7 +66,7 @@ def _heading(setting: Setting) -> str:
 def _order(one: Ranking | None, rows: Sequence[Standing]) -> list[str]:
     """The ranking, and below it what has no valid run."""
     if one is None:
-        return ["Not ranked: there is no valid run of `none`, from which forgetting is counted."]
+        return ["Not ranked: the board has no valid run of `none` here, from which forgetting is counted."]
     lines = [[_inert(str(cell)) for cell in line] for line in order.lines(one)]
     broken = [_inert(row.method) for row in rows if not row.seeds]
     lines += [[name, *["–"] * len(order.AXES), "invalid", "–", "0"] for name in broken]
@@ -91,7 +91,7 @@ def _runs(found: Sequence[Entry], below: Path) -> dict[Setting, str]:
         for one in members:
             entry = entries[one.identity.record_hash]
             path, result = os.path.relpath(entry.path, below), one.identity.result_hash[7:19]
-            status = "superseded" if entry.superseded else one.status
+            status = entry.unranked or one.status
             origin = _inert(entry.submission.name) if entry.submission else "–"
             label = _inert(labels[setting, key])
             line = (label, one.spec.seed, status, entry.level, origin, result, f"[{Path(path).name}]({path})")

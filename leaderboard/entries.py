@@ -1,4 +1,4 @@
-"""What a board is made of: runs that were read, recomputed, and are not there twice."""
+"""What a board is made of: runs that were read and recomputed; those that came with a submission bear its name."""
 
 from __future__ import annotations
 
@@ -10,16 +10,27 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from unlearnbench.errors import TamperedRecord, UnlearnBenchError, UsageError
+from unlearnbench.leaderboard.asked import asked_of, same_questions
 from unlearnbench.leaderboard.evidence import Answered, answers
 from unlearnbench.leaderboard.index import Index, Reading
-from unlearnbench.leaderboard.submissions.inventory import MANIFEST
-from unlearnbench.leaderboard.submissions.levels import Level, badges
+from unlearnbench.leaderboard.standings import REFERENCES
+from unlearnbench.leaderboard.submissions.inventory import MANIFEST, VERIFIED
+from unlearnbench.leaderboard.submissions.levels import Level, Verified, verified_of
 from unlearnbench.leaderboard.submissions.manifest import Manifest
 from unlearnbench.records import store
 from unlearnbench.records.any_attack import Found, attacks_of
 from unlearnbench.records.record import Record
 
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
+UNEXPECTED = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError)
+"""What an item log may cause that is of another shape."""
+
+
+class Home(NamedTuple):
+    """The submission that a run lies in."""
+
+    manifest: Manifest
+    verified: Verified | None
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,8 @@ class Entry:
     path: Path
     """Its folder."""
     record: Record
+    """Of a submission: with the submission's name in its label and among the inputs of its method, so that no row is
+    made of runs from two hands."""
     attacks: Mapping[str, Found]
     """What each attack came to, …"""
     answers: Mapping[str, Answered]
@@ -36,13 +49,13 @@ class Entry:
     level: Level
     """How far it was checked: building a board recomputes all."""
     submission: Manifest | None
-    """Of the submission that it came with; None for a run of the board's own."""
-    superseded: bool = False
-    """Whether a later submission takes the place of its own: it is shown and not ranked."""
+    """That it came with; None for a run of the board's own."""
+    unranked: str | None = None
+    """Why it is shown and not ranked."""
 
     @property
     def key(self) -> str:
-        """The record's hash."""
+        """What no two runs of a board share."""
         return self.record.identity.record_hash
 
 
@@ -52,36 +65,32 @@ class Read(NamedTuple):
     entries: list[Entry]
     bad: list[UnlearnBenchError]
     """What is wrong with what could not be read."""
-    twice: list[str]
-    """Runs that are there already, in a sentence."""
+    notes: list[str]
+    """What does not count, and why."""
 
 
 def read(folders: Sequence[Path], progress: Progress = iter, index: Index | None = None) -> Read:
-    """Every run below the folders. Of the same edit twice the first counts: a board's own runs come first.
+    """Every run below the folders, each edit once.
 
-    With an index, only what has changed is read and recomputed anew. Raises `UsageError` for a folder that is not
-    there.
+    A run of a submission is compared with what the board's own `none` was asked; where the board has none of that
+    model, facts and seed, it is shown and not ranked. With an index, only what has changed is read and recomputed
+    anew. Raises `UsageError` for a folder that is not there.
     """
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"there is no results folder {folder}", "run something first, or name the folder")
-    found = Read([], [], [])
-    paths = [path for folder in folders for path in store.result_files(folder)]
-    levels, submissions, first = badges(folders), dict[Path, Manifest | None](), dict[str, Path]()
-    for path in progress(paths):
+    found, homes = Read([], [], []), dict[Path, Home | None]()
+    asked: dict[int, Mapping[str, str]] = {}
+    for path in progress([path for folder in folders for path in store.result_files(folder)]):
         try:
-            record, attacks, given = _reading(path.parent, index)
-            home = _home(path.parent, submissions)
+            reading, home = _reading(path.parent, index), _home(path.parent, homes)
         except UnlearnBenchError as error:
             found.bad.append(error)
             continue
-        other = first.setdefault(record.identity.edit_hash, path.parent)
-        if other != path.parent:
-            found.twice.append(f"{path.parent} is the same run as {other}, which counts")
-            continue
-        level = levels.get(record.identity.record_hash, "recomputed")
-        found.entries.append(Entry(path.parent, record, attacks, given, level, home))
-    return found._replace(entries=_superseded(found.entries))
+        asked[len(found.entries)] = reading.asked
+        found.entries.append(_entry(path.parent, reading, home))
+    gone = {name for home in homes.values() if home and home.verified for name in home.verified.supersedes}
+    return _judged(found, asked, gone)
 
 
 def _reading(folder: Path, index: Index | None) -> Reading:
@@ -90,30 +99,86 @@ def _reading(folder: Path, index: Index | None) -> Reading:
         return known
     key = Index.key(folder)  # of before: what is written meanwhile is read again next time
     record, rows = store.load_recomputed(folder)
-    found = Reading(record, attacks_of(record, rows), answers(record, rows))
+    try:
+        _ = record.sessions[0].created_at
+        found = Reading(record, attacks_of(record, rows), answers(record, rows), asked_of(record, rows))
+    except UNEXPECTED as error:
+        what = f"{folder}: an item log is none of ours: {type(error).__name__} {error}"
+        raise TamperedRecord(what, "repeat the run") from None
     if index is not None:
         index.put(folder, key, found)
     return found
 
 
-def _home(folder: Path, known: dict[Path, Manifest | None]) -> Manifest | None:
-    """The manifest of the submission that a run lies in."""
+def _home(folder: Path, known: dict[Path, Home | None]) -> Home | None:
+    """The submission that a run lies in."""
     if folder not in known:
-        path = folder / MANIFEST
-        above = folder.parent
+        path, above = folder / MANIFEST, folder.parent
         if path.is_file():
             try:
-                known[folder] = Manifest.model_validate_json(path.read_bytes())
+                manifest = Manifest.model_validate_json(path.read_bytes())
             except (ValidationError, OSError) as error:
                 raise TamperedRecord(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+            known[folder] = Home(manifest, verified_of(folder) if (folder / VERIFIED).is_file() else None)
         else:
             known[folder] = None if above == folder else _home(above, known)
     return known[folder]
 
 
-def _superseded(entries: Sequence[Entry]) -> list[Entry]:
-    gone = {name for one in entries if one.submission for name in one.submission.supersedes}
-    return [
-        replace(one, superseded=True) if one.submission is not None and one.submission.name in gone else one
-        for one in entries
-    ]
+def _entry(path: Path, reading: Reading, home: Home | None) -> Entry:
+    record = reading.record
+    if home is None:
+        return Entry(path, record, reading.attacks, reading.answers, "recomputed", None)
+    level = home.verified.runs.get(record.identity.record_hash, "recomputed") if home.verified else "recomputed"
+    method = record.spec.method
+    named = method.model_copy(update={"inputs": {**method.inputs, "submission": home.manifest.name}})
+    spec = record.spec.model_copy(update={"method": named})
+    # A copy of somebody else's record is another entry.
+    key = f"{record.identity.record_hash} of {home.manifest.name}"
+    identity = record.identity.model_copy(update={"record_hash": key})
+    label = f"{record.label} · {home.manifest.name}"
+    record = record.model_copy(update={"label": label, "spec": spec, "identity": identity})
+    return Entry(path, record, reading.attacks, reading.answers, level, home.manifest)
+
+
+def _judged(found: Read, asked: Mapping[int, Mapping[str, str]], gone: set[str]) -> Read:
+    """Without what is there twice, with what is no entry among the notes, and with why some are not ranked."""
+    own = {
+        same_questions(one.record): asked[number]
+        for number, one in enumerate(found.entries)
+        if one.submission is None and one.record.spec.method.name == "none"
+    }
+    kept, first = list[Entry](), dict[tuple[str, str], Path]()
+    for number, one in enumerate(found.entries):
+        origin = one.submission.name if one.submission else ""
+        other = first.setdefault((origin, one.record.identity.edit_hash), one.path)
+        if other != one.path:
+            found.notes.append(f"{one.path} is the same run as {other}, which counts")
+            continue
+        if one.submission is None:
+            kept.append(one)
+            continue
+        base = own.get(same_questions(one.record))
+        if base is not None and one.record.spec.method.name in REFERENCES:
+            found.notes.append(f"{one.path}: the board has runs of its own of {one.record.spec.method.name}")
+            continue
+        others = sorted(
+            key for key, digest in asked[number].items() if base is not None and base.get(key, digest) != digest
+        )
+        if others:
+            what = f"{one.path}: it was asked otherwise than the board's `none`, or is scored otherwise: {others[0]}"
+            found.bad.append(TamperedRecord(what, "`unlearnbench submit verify` says in what"))
+            continue
+        kept.append(_with_reason(one, known=base is not None, superseded=origin in gone))
+    return found._replace(entries=kept)
+
+
+def _with_reason(one: Entry, *, known: bool, superseded: bool) -> Entry:
+    if not known:  # a table of its own: nothing in it is read against the board's
+        facts = one.record.spec.facts
+        told = facts.model_copy(
+            update={"settings": {**facts.settings, "submitted as": str(one.submission and one.submission.name)}}
+        )
+        record = one.record.model_copy(update={"spec": one.record.spec.model_copy(update={"facts": told})})
+        return replace(one, record=record, unranked="the board has no `none` of this model, these facts and this seed")
+    return replace(one, unranked="superseded") if superseded else one

@@ -19,8 +19,13 @@ def as_csv(rows: Sequence[Standing]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_scores(rows))
+    writer.writerows({key: inert(value) for key, value in row.items()} for row in _scores(rows))
     return text.getvalue()
+
+
+def inert(value: object) -> object:
+    """What a spreadsheet would take for a formula is text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def as_json(rows: Sequence[Standing]) -> str:

@@ -20,10 +20,10 @@ from unlearnbench.editing.moments import cache_folder
 from unlearnbench.hashing import bytes_hash
 from unlearnbench.leaderboard.evidence import Answered, Items
 from unlearnbench.leaderboard.page.curves import ANSWERED, NEVER
+from unlearnbench.model.source import ModelSource
 from unlearnbench.records.any_attack import Found, Item, Said
 from unlearnbench.records.record import Record
 
-CODE = ("evidence.py", "index.py", "score.py"), ("any_attack.py", "record.py", "recompute.py", "spec.py", "estimate.py")
 TABLE = (
     "create table if not exists runs"
     " (folder text primary key, key text not null, record text not null, rest text not null)"
@@ -37,6 +37,8 @@ class Reading(NamedTuple):
     """Without history, localization scores and curves that no board shows."""
     attacks: Mapping[str, Found]
     answers: Mapping[str, Answered]
+    asked: Mapping[str, str]
+    """Digests of what it was asked, by task."""
 
 
 class Index:
@@ -77,7 +79,10 @@ class Index:
         except sqlite3.Error as error:
             self._give_up(error)
             return None
-        return _reading(*found[1:]) if found is not None and found[0] == _key(folder) else None
+        try:
+            return _reading(*found[1:]) if found is not None and found[0] == _key(folder) else None
+        except (ValueError, TypeError, KeyError):  # whatever wrote it: it is read again, and written anew
+            return None
 
     def put(self, folder: Path, key: str, reading: Reading) -> None:
         """Keep what was read; `key` is that of before reading."""
@@ -117,8 +122,9 @@ def _stamp(one: os.DirEntry[str]) -> tuple[int, ...]:
 
 @cache
 def _code() -> str:
-    ours, records = Path(__file__).parent, Path(inspect.getfile(Record)).parent
-    files = [ours / name for name in CODE[0]] + [records / name for name in CODE[1]]
+    """Of everything that a reading may depend on."""
+    folders = Path(__file__).parent, Path(inspect.getfile(Record)).parent
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))] + [Path(inspect.getfile(ModelSource))]
     return bytes_hash(b"".join(path.read_bytes() for path in files))
 
 
@@ -132,6 +138,7 @@ def _content(one: Reading) -> Any:
             key: [a.axis, _columns(a.values), a.chance, _columns(a.ceiling), _floor(a.floor)]
             for key, a in one.answers.items()
         },
+        dict(one.asked),
     ]
 
 
@@ -155,7 +162,7 @@ def _floor(floor: Items | float) -> Any:
 
 
 def _reading(record: str, rest: str) -> Reading:
-    attacks, answers = json.loads(rest)
+    attacks, answers, asked = json.loads(rest)
     return Reading(
         Record.model_validate_json(record),
         {
@@ -171,6 +178,7 @@ def _reading(record: str, rest: str) -> Reading:
             )
             for key, (axis, values, chance, ceiling, floor) in answers.items()
         },
+        asked,
     )
 
 

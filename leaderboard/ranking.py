@@ -74,10 +74,13 @@ def ranking(methods: Mapping[str, Runs], base: str = BASE, oracle: str = ORACLE)
     Every method is asked what the base was asked, at the seeds at which the base was. One that was asked less is shown
     without a place.
     """
-    if base not in methods:
+    needed = sorted(set.intersection(*(set(tasks) for tasks in methods[base].values()))) if base in methods else []
+    if not needed:
         return None
-    needed = sorted(set.intersection(*(set(tasks) for tasks in methods[base].values())))
     seeds = tuple(sorted(methods[base]))
+    # Seeds are the base's: whoever has more of them could show the best.
+    methods = {name: {seed: runs[seed] for seed in seeds if seed in runs} for name, runs in methods.items()}
+    methods = {name: runs for name, runs in methods.items() if runs}
     table = _Table(methods, base, oracle if oracle in methods else None, needed)
     lacks = {name: _lacking(runs, needed, seeds) for name, runs in methods.items()}
     scored = {name: table.axes(name) for name in methods}

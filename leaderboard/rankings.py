@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
@@ -22,22 +22,20 @@ LEGEND = (
 )
 
 
-def rankings(found: Iterable[Entry]) -> dict[Setting, Ranking]:
+def rankings(found: Sequence[Entry]) -> dict[Setting, Ranking]:
     """Every setting that has a valid run of `none`; of two runs of one method at one seed the latest counts.
 
-    Where there are several of a reference, as after a change of its code, the first that is given counts, and with it
-    the board's own. What was superseded is not ranked.
+    Where there are several of a reference, as after a change of its code, the first that is given counts.
     """
-    entries = [one for one in found if not one.superseded]
-    answers = {one.key: one.answers for one in entries}
-    groups = grouped(one.record for one in entries)
+    entries = {one.key: one for one in found}
+    groups = grouped(one.record for one in found)
     labels = labelled(groups)
-    order = {one.key: number for number, one in enumerate(entries)}
+    order = {one.key: number for number, one in enumerate(found)}
     tables: dict[Setting, dict[str, dict[int, Mapping[str, Answered]]]] = {}
     names: dict[Setting, dict[str, tuple[int, str]]] = {}
     for (setting, key), members in groups.items():
-        valid = [one for one in members if one.status == "completed"]
-        runs = {one.spec.seed: answers[one.identity.record_hash] for one in valid}
+        valid = [one for one in members if one.status == "completed" and not entries[one.identity.record_hash].unranked]
+        runs = {one.spec.seed: entries[one.identity.record_hash].answers for one in valid}
         if runs:
             label, mine = labels[setting, key], names.setdefault(setting, {})
             first = min(order[one.identity.record_hash] for one in valid), label

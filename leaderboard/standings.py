@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from unlearnbench.hashing import text_hash
 from unlearnbench.records.any_attack import Found, any_attack, key_of
 from unlearnbench.records.record import MetricResult, Record, metric_of
 from unlearnbench.records.spec import TaskSpec
@@ -114,8 +115,10 @@ def labelled(groups: Groups) -> dict[tuple[Setting, str], str]:
     found = {}
     for (setting, key), members in groups.items():
         label = members[-1].label
-        namesakes = {k for (s, k), rs in groups.items() if s == setting and rs[-1].label == label}
-        found[setting, key] = label if namesakes == {key} else f"{label}@{_digest(members[-1])}"
+        others = {k: rs[-1] for (s, k), rs in groups.items() if s == setting and rs[-1].label == label and k != key}
+        digest = _digest(members[-1])
+        alike = digest in {_digest(one) for one in others.values()}  # the same code, and other inputs or settings
+        found[setting, key] = f"{label}@{text_hash(key)[7:15] if alike else digest}" if others else label
     return found
 
 

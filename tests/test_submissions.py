@@ -14,10 +14,10 @@ import pytest
 
 from unlearnbench.cli import main
 from unlearnbench.hashing import bytes_hash
-from unlearnbench.leaderboard.submissions.levels import badges
+from unlearnbench.leaderboard.submissions.levels import verified_of
 from unlearnbench.records import store
 from unlearnbench.records.recompute import by_subset, estimates, measure_of
-from unlearnbench.records.record import Record, sealed, task_result_hash
+from unlearnbench.records.record import MetricResult, Record, sealed, task_result_hash
 
 NAME = "mine"
 WHO = ["--submitter", "A. Nonymous", "--description", "Embeddings", "--trials", "0", "--tuned_on", "nothing"]
@@ -209,6 +209,62 @@ def own_reference(folder: Path) -> None:
     forged(lambda _: None)(folder)
 
 
+def retold(change: Callable[[bytes], bytes], metric: Callable[[dict[str, Any]], object] = lambda _: None) -> Change:
+    """An item log is changed, and every number of the record follows from it, as somebody would have it who can."""
+
+    def spoil(folder: Path) -> None:
+        path = log_of(folder)
+        log = change(gzip.decompress(path.read_bytes()))
+        path.write_bytes(gzip.compress(log))
+
+        def told(document: dict[str, Any]) -> None:
+            for task in document["tasks"]:
+                if task["samples"]["path"] == path.name:
+                    task["samples"] = store.described_log("x", log).model_dump() | {"path": path.name}
+                    metric(task["metrics"][0])
+                    recomputed(task["metrics"], [json.loads(line) for line in log.splitlines()])
+
+        forged(told)(folder)
+
+    return spoil
+
+
+own_metric = retold(lambda log: log, lambda metric: metric.update(sample_field="edit_accuracy"))
+"""The edit target's share is told as the truth's."""
+
+
+def recomputed(metrics: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    """Metrics say what follows from these rows."""
+    for metric in metrics:
+        result = MetricResult.model_validate_json(json.dumps(metric))
+        found = estimates(by_subset(rows), measure_of(result))[tuple(metric["at"].values())]
+        metric |= found._asdict() | {"n_clusters": found.clusters}
+        del metric["clusters"]
+
+
+def of_rows(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    """Every row of a log is changed."""
+
+    def changed(log: bytes) -> bytes:
+        rows = [json.loads(line) for line in log.splitlines()]
+        for row in rows:
+            change(row)
+        return store.item_log(rows)
+
+    return changed
+
+
+def sized(size: int) -> Callable[[dict[str, Any]], None]:
+    """The record says so of its first log."""
+    return lambda document: document["tasks"][0]["samples"].update(bytes_uncompressed=size)
+
+
+def many_keys(count: int) -> bytes:
+    """An object with so many keys, the last of which is the first."""
+    keys = [f'"k{number}":0' for number in range(count)]
+    return ("{" + ",".join([*keys, keys[0]]) + "}").encode()
+
+
 def rewritten(change: Callable[[bytes], bytes]) -> Change:
     """The bytes of an item log are changed, and it is listed as it then is."""
 
@@ -336,10 +392,10 @@ HOSTILE: dict[str, tuple[Change, str]] = {
         "it is not gzip",
     ),
     "an edited log": (relogged(replaced(b'"accuracy":1', b'"accuracy":0'), honest=False), "not the item log"),
-    "an edited log, hashed anew": (relogged(replaced(b'"accuracy":1', b'"accuracy":0')), "does not follow from it"),
+    "an edited log, hashed anew": (relogged(replaced(b'"accuracy":1', b'"accuracy":0')), "its choice is the likeliest"),
     "no number in a log": (relogged(replaced(b'"accuracy":1.0', b'"accuracy":NaN')), "line 1: NaN is no number"),
     "a key of a log twice": (relogged(replaced(b"{", b'{"subset":"x",')), "line 1: the key 'subset' is there twice"),
-    "a log of lists": (relogged(lambda _: b"[]\n"), "it is no item log"),
+    "a log of lists": (relogged(lambda _: b"[]\n"), "line 1: it is no object"),
     "code of one's own for a task": (
         forged(lambda document: foreign_code(document["tasks"][0]["spec"])),
         "was asked by other code than ours",
@@ -352,6 +408,27 @@ HOSTILE: dict[str, tuple[Change, str]] = {
         forged(lambda document: document["spec"].update(scores_version=1)),
         "its scores are of version 1",
     ),
+    "a metric of one's own": (own_metric, "has a metric 'accuracy' that is not defined as `none`'s"),
+    "another split": (
+        forged(lambda document: document["tasks"][0]["spec"].update(items_sha256="sha256:" + "0" * 64)),
+        "is asked of another split",
+    ),
+    "rows that are there twice": (retold(lambda log: log + log), "asks other items than `none`"),
+    "a choice that is none": (relogged(of_rows(lambda row: row.update(gold=99))), "gold is none of the choices"),
+    "a subject that is a number": (relogged(of_rows(lambda row: row.update(cluster=7))), "have to be texts"),
+    "no choices": (relogged(of_rows(lambda row: row.update(choices=[]))), "choices have to be a list"),
+    "a likelihood above one": (relogged(of_rows(lambda row: row.update(logprobs=[1.0] * 5))), "p_true is"),
+    "values that are none": (relogged(of_rows(lambda row: row.update(values={"accuracy": "1"}))), "have to be numbers"),
+    "a size below nothing": (forged(sized(-1)), "less than nothing"),
+    "no session": (forged(lambda document: document.update(sessions=[])), "there is no session"),
+    "another's name": (forged(lambda document: document.update(label="oracle")), "is not that of embeddings"),
+    "a name that is a link": (
+        forged(lambda document: document.update(label="embeddings[https://example.org]")),
+        "is no name that a board shows",
+    ),
+    "a string without end": (edited(lambda _: b'{"a":"' + b'\\"' * 500_000), "it is not JSON"),
+    "thousands of keys": (edited(lambda _: many_keys(50_000)), "is there twice"),
+    "superseding what is not there": (manifest(supersedes=["another"]), "supersedes 'another', which is not beside it"),
     "a reference of one's own": (own_reference, "its 'none' is of other code than ours"),
 }
 
@@ -391,25 +468,7 @@ def test_a_stranger_does_not_get_in_with(what: str, submission: Path, capsys: py
 
 def test_items_cannot_be_left_out(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Even where every number follows from what is left."""
-    folder = run_of(submission)
-    path = log_of(submission)
-    lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
-    log = b"".join(lines[1:])
-    path.write_bytes(gzip.compress(log))
-    rows = [json.loads(line) for line in log.splitlines()]
-
-    def recomputed(document: dict[str, Any]) -> None:
-        record = Record.model_validate_json(json.dumps(document))
-        for number, task in enumerate(record.tasks):
-            if task.samples.path == path.name:
-                document["tasks"][number]["samples"] = store.described_log("x", log).model_dump() | {"path": path.name}
-                for at, metric in enumerate(task.metrics):
-                    found = estimates(by_subset(rows), measure_of(metric))[tuple(metric.at.values())]
-                    document["tasks"][number]["metrics"][at] |= found._asdict() | {"n_clusters": found.clusters}
-                    del document["tasks"][number]["metrics"][at]["clusters"]
-
-    forged(recomputed)(submission)
-    assert folder.exists()
+    retold(lambda log: b"".join(log.splitlines(keepends=True)[1:]))(submission)
     assert main(["submit", "verify", str(submission)]) == 4
     assert "sports/forget asks other items than `none` was asked" in capsys.readouterr().err
 
@@ -418,7 +477,7 @@ def test_edited_weights_answer_as_the_record_says(submission: Path, capsys: pyte
     """And a badge says how far it was checked; weights of another edit are refused."""
     assert main(["submit", "verify", str(submission), "--level", "replayed", "--badge"]) == 0
     assert "2 runs, replayed" in capsys.readouterr().out
-    assert set(badges([submission.parent]).values()) == {"replayed"}
+    assert set(verified_of(submission).runs.values()) == {"replayed"}
     path = run_of(submission) / "edit.safetensors"
     data = bytearray(path.read_bytes())
     data[-2] ^= 1
@@ -430,19 +489,17 @@ def test_edited_weights_answer_as_the_record_says(submission: Path, capsys: pyte
 
 def test_a_forged_item_log_is_found_by_asking_the_weights(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All numbers follow from it, and the model does not say them."""
-    path = log_of(submission)
-    log = gzip.decompress(path.read_bytes()).replace(b'"logprobs":[-', b'"logprobs":[-9', 1)
-    path.write_bytes(gzip.compress(log))
 
-    def described(document: dict[str, Any]) -> None:
-        for one in document["tasks"]:
-            if one["samples"]["path"] == path.name:
-                one["samples"] |= store.described_log("x", log).model_dump() | {"path": path.name}
+    def invented(log: bytes) -> bytes:
+        rows = [json.loads(line) for line in log.splitlines()]
+        other = next(i for i in range(5) if i not in (rows[0]["gold"], rows[0]["target"]))
+        rows[0]["logprobs"][other] = -99.0
+        return store.item_log(rows)
 
-    forged(described)(submission)
+    relogged(invented)(submission)
     assert main(["submit", "verify", str(submission)]) == 0
     assert main(["submit", "verify", str(submission), "--level", "replayed"]) == 4
-    assert "a log-probability was -9" in capsys.readouterr().err
+    assert "a log-probability was -99.0" in capsys.readouterr().err
 
 
 def test_without_weights_there_is_nothing_to_replay(
@@ -461,7 +518,7 @@ def test_a_run_that_is_repeated_has_its_result_hash(submission: Path, capsys: py
     words = ["submit", "verify", str(submission), "--level", "reproduced", "--runs", "1", "--nonce", "tea"]
     assert main([*words, "--badge"]) == 0
     assert "[1/1]" in capsys.readouterr().err
-    assert sorted(badges([submission.parent]).values()) == ["recomputed", "reproduced"]
+    assert sorted(verified_of(submission).runs.values()) == ["recomputed", "reproduced"]
 
 
 def test_nothing_is_packed_that_would_not_verify(

@@ -17,7 +17,8 @@ function drawComparison() {
   [state.first, state.second] = [byId("first").value, byId("second").value];
   const found = differencesOf(setting, state.first, state.second), axes = Object.entries(data.axes);
   const where = data.settings[setting];
-  byId("command").textContent = `unlearnbench compare "${state.first}" "${state.second}" --results ${data.folders[0]} --facts ${where ? where.facts : ""}`;
+  const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`; // a name may be anything, and commands are copied
+  byId("command").textContent = `unlearnbench compare ${[state.first, state.second].map(quoted).join(" ")} --results ${quoted(data.folders[0])} --facts ${quoted(where ? where.facts : "")}`;
   if (!found) {
     byId("verdict").textContent = "Two different methods that are ranked can be compared.";
     return byId("differences").replaceChildren();

@@ -27,7 +27,8 @@ def contents(entries: Sequence[Entry], folders: Sequence[str], page: Path) -> Js
     """Everything; numbers have four digits. Records are linked from where the page lies."""
     ranked = rankings(entries)
     rows = board([one.record for one in entries], None, {one.key: one.attacks for one in entries})
-    settings = list(dict.fromkeys(row.setting for row in rows))
+    # The board's own first: a page begins with the first of them.
+    settings = sorted(dict.fromkeys(row.setting for row in rows), key=lambda one: one not in ranked)
     runs = _runs(entries)
     return {
         "folders": list(folders),
@@ -49,7 +50,7 @@ def _runs(entries: Sequence[Entry]) -> Mapping[tuple[Setting, str], list[Entry]]
 
 
 def _setting(setting: Setting, one: Ranking | None) -> Json:
-    said = ["not ranked: there is no valid run of `none`"] if one is None else notes(one)
+    said = ["not ranked: the board has no valid run of `none` here"] if one is None else notes(one)
     return {"model": setting.model, "facts": setting.facts, "details": setting.details, "notes": said}
 
 
@@ -68,9 +69,9 @@ def _row(row: Standing, setting: int, ranking: Ranking | None, runs: Sequence[En
         "seconds": _mean([_seconds(run) for run in runs]),
         "share": _mean([share for share in shares if share is not None]),
         "parts": {axis: part.name for axis, part in method.parts.items()},
-        "checked": lowest(run.level for run in runs),
+        "checked": lowest(run.level for run in [one for one in runs if one.record.status == "completed"] or runs),
         "submission": _submission(runs),
-        "superseded": all(run.superseded for run in runs),
+        "unranked": runs[-1].unranked,
         "tasks": {task: _score(score) for task, score in row.scores.items()},
         "curves": curves([run.record for run in runs if run.record.status == "completed"]),
         "runs": [_run(run, page) for run in sorted(runs, key=lambda one: one.record.spec.seed)],

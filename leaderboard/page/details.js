@@ -10,7 +10,7 @@ function methodCell(row) {
     [...document.querySelectorAll("#table tbody th button")].find((one) => one.textContent === row.method)?.focus();
   });
   cell.append(button);
-  if (row.superseded) cell.append(make("span", " superseded", { class: "flag" }));
+  if (row.unranked) cell.append(make("span", ` ${row.unranked === "superseded" ? "superseded" : "not ranked"}`, { class: "flag", title: row.unranked }));
   else if (row.invalid.length && !row.seeds.length) cell.append(make("span", " invalid", { class: "flag" }));
   return cell;
 }
@@ -20,6 +20,7 @@ function detailOf(row) {
   const said = [
     ...row.invalid.map((text) => `invalid: ${text}`),
     ...row.lacks.map((text) => `not ranked, since it lacks: ${text}`),
+    ...(row.unranked ? [`not ranked: ${row.unranked}`] : []),
     ...row.warnings,
     ...Object.entries(row.parts).map(([axis, name]) => `${axis}: ${name}`),
     ...(row.share === null ? [] : [`may write to ${Math.round(100 * row.share)} % of the weights in the blocks`]),

@@ -50,7 +50,12 @@ byId("csv").addEventListener("click", () => {
   save("leaderboard.csv", "text/csv", [keys, ...rows.map((row) => keys.map((key) => row[key]))].map((line) => line.map(inCsv).join(",")).join("\n"));
 });
 byId("source").textContent = `Made by unlearnbench leaderboard build ${data.folders.join(" ")}`;
-addEventListener("hashchange", () => { readAddress(); controls(); draw(); });
+addEventListener("hashchange", () => {
+  if (!location.hash.includes("=") && location.hash.length > 1) return; // the link to the table
+  readAddress();
+  controls();
+  draw();
+});
 dark.addEventListener("change", draw);
 let resized;
 addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(draw, 200); });

@@ -17,7 +17,8 @@ LONGEST_LIST = 100_000
 LARGEST_INTEGER = 2**53
 LONGEST_NUMBER = 40
 """Characters; more than any number needs, and few enough that none takes long to read."""
-_STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""A string that never ends is taken whole: nothing is looked at twice."""
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control and format characters (bidirectional overrides are among them), lone surrogates, what is in no standard …"""
 _UNWRITABLE = frozenset({"Cs", "Cn"})
@@ -67,11 +68,11 @@ def _refuse_depth(data: bytes, where: str) -> None:
 
 
 def _mapping(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        _refuse(where, f"the key {twice!r} is there twice")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            _refuse(where, f"the key {key[:100]!r} is there twice")
+        found[key] = value
     return found
 
 

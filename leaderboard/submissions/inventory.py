@@ -20,9 +20,11 @@ DEEPEST = 8
 MIB = 2**20
 LIMITS = {RESULT: 4 * MIB, MANIFEST: 16 * MIB, LOG: 32 * MIB, WEIGHTS: 4096 * MIB, VERIFIED: MIB}
 """Bytes on disk, by name or ending."""
-LARGEST_LOG = 512 * MIB
+LARGEST_LOG = 64 * MIB
 HIGHEST_RATIO = 200
 """Of bytes after inflating to before: item logs come to about twelve."""
+LARGEST_LOGS = 2048 * MIB
+"""All logs of a submission, inflated."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 
 
@@ -65,7 +67,7 @@ def read(folder: Path, path: str) -> bytes:
 
 def inflated(data: bytes, said: int, where: str) -> bytes:
     """One gzip stream of exactly so many bytes; no more than that is ever inflated."""
-    if said > min(LARGEST_LOG, HIGHEST_RATIO * max(len(data), 1)):
+    if said < 0 or said > min(LARGEST_LOG, HIGHEST_RATIO * max(len(data), 1)):
         raise RefusedSubmission(f"{where}: {len(data):,} bytes that are said to be {said:,}: it is not opened")
     stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:

@@ -32,19 +32,8 @@ class Verified(Frozen):
     checked_at: str
     runs: dict[str, Level]
     """By the record's hash."""
-
-
-def badges(folders: Iterable[Path]) -> Mapping[str, Level]:
-    """The level of every run that a maintainer checked, by the record's hash.
-
-    All others are `recomputed`, since building a board does that. Raises `RefusedSubmission` for what cannot be read.
-    """
-    found: dict[str, Level] = {}
-    for folder in folders:
-        for path in sorted(folder.rglob(VERIFIED)):
-            if (path.parent / MANIFEST).is_file():
-                found |= verified_of(path.parent).runs
-    return found
+    supersedes: tuple[str, ...] = ()
+    """The earlier submissions that it does take the place of: it may say so of any, and a maintainer confirms it."""
 
 
 def verified_of(folder: Path) -> Verified:
@@ -61,10 +50,15 @@ def verified_of(folder: Path) -> Verified:
     return found
 
 
-def write(folder: Path, runs: Mapping[str, Level], today: str) -> None:
+def write(folder: Path, runs: Mapping[str, Level], supersedes: tuple[str, ...], today: str) -> None:
     """Keep what was checked beside the manifest."""
-    digest = bytes_hash(read(folder, MANIFEST))
-    found = Verified(manifest_sha256=digest, benchmark_version=benchmark_version(), checked_at=today, runs=dict(runs))
+    found = Verified(
+        manifest_sha256=bytes_hash(read(folder, MANIFEST)),
+        benchmark_version=benchmark_version(),
+        checked_at=today,
+        runs=dict(runs),
+        supersedes=supersedes,
+    )
     replace_file(folder / VERIFIED, (found.model_dump_json(indent=1) + "\n").encode())
 
 

@@ -20,7 +20,9 @@ HOME = "submissions"
 """The folder, below the results, that pull requests add to."""
 
 
-def pack(manifest: Manifest, sources: Sequence[Path], above: Path, *, with_weights: bool) -> Checked:
+def pack(
+    manifest: Manifest, sources: Sequence[Path], above: Path, board: Path | None, *, with_weights: bool
+) -> Checked:
     """Write `above/NAME/` from all runs below the sources, with edited weights where they were kept.
 
     `manifest` says everything but the files. Nothing is written where a problem is found: they are in what is returned.
@@ -43,7 +45,7 @@ def pack(manifest: Manifest, sources: Sequence[Path], above: Path, *, with_weigh
         for run in runs:
             _copy(run, part, with_weights=with_weights)
         _write(manifest, part)
-        found = checked(part)
+        found = checked(part, board=board, beside=above)
         if not found.problems:
             part.rename(target)
         return found

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from unlearnbench.errors import RefusedSubmission, UnlearnBenchError
-from unlearnbench.hashing import bytes_hash, file_hash
+from unlearnbench.hashing import file_hash
+from unlearnbench.leaderboard.asked import asked_of, difference, same_questions
 from unlearnbench.leaderboard.submissions.code import problems_of_code
 from unlearnbench.leaderboard.submissions.hostile_json import parsed
 from unlearnbench.leaderboard.submissions.inventory import (
-    LOG,
     MANIFEST,
     VERIFIED,
     Found,
-    inflated,
     inventory,
     read,
 )
 from unlearnbench.leaderboard.submissions.manifest import Manifest
-from unlearnbench.records.recompute import contradictions
-from unlearnbench.records.record import Record, TaskResult
-from unlearnbench.records.store import RESULT, schema_problem
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-class Run(NamedTuple):
-    """One run of a submission."""
-
-    path: str
-    """Of its folder, from the submission's."""
-    record: Record
-    rows: Mapping[str, Rows]
-    """Item logs by the hash of the task; empty where only the files were looked at."""
+from unlearnbench.leaderboard.submissions.runs import Run, read_rows, read_run
+from unlearnbench.records.any_attack import key_of
+from unlearnbench.records.record import Record
+from unlearnbench.records.store import RESULT, load_recomputed, result_files
 
 
 @dataclass
@@ -49,8 +36,9 @@ class Checked:
     problems: list[UnlearnBenchError] = field(default_factory=list)
 
 
-def checked(folder: Path, *, recompute: bool = True) -> Checked:
-    """All that can be said of a submission without running anything.
+def checked(folder: Path, *, recompute: bool = True, board: Path | None = None, beside: Path | None = None) -> Checked:
+    """All that can be said of a submission without running anything; `board` has the runs that it is to stand beside,
+    `beside` (by default the folder that it is in) other submissions.
 
     Raises `RefusedSubmission` where nothing more can be looked at: a file that should not be there, no manifest, or
     one that lists other files. What is wrong with single runs is collected.
@@ -59,16 +47,16 @@ def checked(folder: Path, *, recompute: bool = True) -> Checked:
     found = Checked(_manifest(folder, files))
     for path in (one.path for one in files if one.path.endswith(f"/{RESULT}")):
         try:
-            found.runs.append(_run(folder, path.removesuffix(f"/{RESULT}"), files, recompute=recompute))
+            found.runs.append(read_run(folder, path.removesuffix(f"/{RESULT}"), files, recompute=recompute))
         except RefusedSubmission as error:
             found.problems.append(error)
     if not found.runs and not found.problems:
         raise RefusedSubmission(f"{folder.name}: there is no run in it", f"each is a folder with a {RESULT}")
-    found.problems += _strays(files, found)
+    found.problems += _strays(files)
     found.problems += [problem for run in found.runs for problem in problems_of_code(run.path, run.record)]
-    found.problems += _twice(found.runs)
+    found.problems += _unknown(beside or folder.absolute().parent, found.manifest)
     if recompute:
-        found.problems += _other_items(found.runs)
+        found.problems += _other_questions(folder, found.runs, board)
     return found
 
 
@@ -96,51 +84,9 @@ def _manifest(folder: Path, files: Sequence[Found]) -> Manifest:
     return manifest
 
 
-def _run(folder: Path, path: str, files: Sequence[Found], *, recompute: bool) -> Run:
-    where = f"{path}/{RESULT}"
-    data = read(folder, where)
-    document = parsed(data, where)
-    if problem := schema_problem(document):
-        raise RefusedSubmission(f"{where}: {problem[0]}", problem[1])
-    try:
-        record = Record.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RefusedSubmission(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    if problems := record.problems():
-        raise RefusedSubmission(f"{where}: it was changed after it was written: {', '.join(problems)}")
-    if record.spec.path != path:
-        raise RefusedSubmission(f"{where}: its folder should be {record.spec.path[:300]!r}", "pack again")
-    logs = {one.path for one in files if one.path.rpartition("/")[0] == path and one.path.endswith(LOG)}
-    named = {f"{path}/{one.samples.path}" for one in record.tasks}
-    for one in sorted(logs ^ named):
-        raise RefusedSubmission(f"{one[:300]}: {'no task names it' if one in logs else 'it is missing'}")
-    rows = {one.spec_hash: _rows(folder, path, one) for one in record.tasks} if recompute else {}
-    return Run(path, record, rows)
-
-
-def _rows(folder: Path, path: str, task: TaskResult) -> Rows:
-    """The item log, all of whose numbers are the record's."""
-    where, said = f"{path}/{task.samples.path}", task.samples
-    log = inflated(read(folder, where), said.bytes_uncompressed, where)
-    if bytes_hash(log) != said.sha256_uncompressed:
-        raise RefusedSubmission(f"{where}: it is not the item log that {RESULT} describes")
-    lines = log.splitlines()
-    rows = [parsed(line, f"{where}: line {number}", shown=False) for number, line in enumerate(lines, 1)]
-    if len(rows) != said.n:
-        raise RefusedSubmission(f"{where}: {len(rows):,} lines, and {RESULT} says {said.n:,}")
-    try:
-        wrong = contradictions(task, rows)
-    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise RefusedSubmission(f"{where}: it is no item log: {type(error).__name__} {error}") from None
-    if wrong:
-        raise RefusedSubmission(f"{where}: {', '.join(wrong[:5])} in {RESULT} does not follow from it")
-    return rows
-
-
-def _strays(files: Sequence[Found], found: Checked) -> list[UnlearnBenchError]:
+def _strays(files: Sequence[Found]) -> list[UnlearnBenchError]:
     """Logs and weights beside no run."""
-    folders = {one.path.rpartition("/")[0] for one in files if one.path.endswith(f"/{RESULT}")}
+    folders = {_above(one.path) for one in files if one.path.endswith(f"/{RESULT}")}
     paths = (one.path for one in files if one.path not in (MANIFEST, VERIFIED))
     return [
         RefusedSubmission(f"{path}: it is in the folder of no run") for path in paths if _above(path) not in folders
@@ -151,38 +97,52 @@ def _above(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _twice(runs: Sequence[Run]) -> list[UnlearnBenchError]:
-    first: dict[str, str] = {}
+def _unknown(beside: Path, manifest: Manifest) -> list[UnlearnBenchError]:
+    """What it says to supersede, and is not beside it."""
+    lost = [name for name in manifest.supersedes if not (beside / name / MANIFEST).is_file()]
+    return [RefusedSubmission(f"{MANIFEST}: it supersedes {name!r}, which is not beside it") for name in lost]
+
+
+def _other_questions(folder: Path, runs: Sequence[Run], board: Path | None) -> list[UnlearnBenchError]:
+    """Runs that were asked other items than the untouched model, or are scored otherwise.
+
+    The untouched model is the board's own, where it has one of the same model, facts and seed.
+    """
+    own = {same_questions(run.record): folder / run.path for run in runs if run.record.spec.method.name == "none"}
+    kept = _of_board(board, {same_questions(run.record) for run in runs})
     found = list[UnlearnBenchError]()
     for run in runs:
-        other = first.setdefault(run.record.identity.edit_hash, run.path)
-        found += [RefusedSubmission(f"{run.path}: the same run as {other}")] if other != run.path else []
+        base = kept.get(same_questions(run.record)) or own.get(same_questions(run.record))
+        if base is None:
+            what = f"{run.path}: there is no run of `none` on its model, facts and seed, neither here nor on the board"
+            found.append(RefusedSubmission(what, "run it as well, with the same command"))
+        elif base != folder / run.path:
+            found += _differences(folder, run, base)
     return found
 
 
-def _other_items(runs: Sequence[Run]) -> list[UnlearnBenchError]:
-    """Runs that were asked other items than the untouched model was: none may be left out, and none be added."""
-    base = {
-        (run.record.spec.model.weights_sha256, task): _asked(rows)
-        for run in runs
-        if run.record.spec.method.name == "none"
-        for task, rows in run.rows.items()
-    }
-    found = list[UnlearnBenchError]()
-    for run in runs:
-        for one in run.record.tasks:
-            theirs = base.get((run.record.spec.model.weights_sha256, one.spec_hash))
-            mine = _asked(run.rows[one.spec_hash])
-            if theirs is not None and mine != theirs:
-                item = sorted(mine ^ theirs)[0]
-                what = f"{run.path}: {one.spec.name} asks other items than `none` was asked, such as {item[1]!r}"
-                found.append(RefusedSubmission(what[:400]))
+def _of_board(board: Path | None, wanted: set[tuple[str, str, int]]) -> dict[tuple[str, str, int], Path]:
+    """Folders of the board's own runs of `none`."""
+    found = {}
+    for path in result_files(board) if board is not None else ():
+        if path.parent.parent.name == "none":
+            record = Record.model_validate_json(path.read_bytes())
+            if same_questions(record) in wanted and record.spec.method.name == "none":
+                found[same_questions(record)] = path.parent
     return found
 
 
-def _asked(rows: Rows) -> set[tuple[str, str]]:
-    """Where there are coordinates, methods may differ in how far an attack came."""
-    return {(str(row["subset"]), str(row.get("item"))) for row in rows if not row.get("at")}
+def _differences(folder: Path, run: Run, base: Path) -> list[UnlearnBenchError]:
+    record, rows = load_recomputed(base)
+    theirs, asked = {key_of(one.spec): one for one in record.tasks}, asked_of(record, rows)
+    found = list[UnlearnBenchError]()
+    for one in run.record.tasks:
+        key = key_of(one.spec)
+        if key in asked and asked[key] != run.asked[key]:
+            mine = read_rows(folder, run.path, one)
+            what = difference(one, mine, theirs[key], rows[theirs[key].spec_hash]) or "was asked otherwise"
+            found.append(RefusedSubmission(f"{run.path}: {one.spec.name} {what}"))
+    return found
 
 
 def _hint(where: str, model: type[Manifest]) -> str:

@@ -53,7 +53,7 @@ def perform(chosen: argparse.Namespace) -> int:
         found = read(folders, _shown, index)
     for error in found.bad:
         print(f"left out: {error}", file=sys.stderr)
-    for said in found.twice:
+    for said in found.notes:
         print(f"note: {said}", file=sys.stderr)
     if not found.entries:
         hint = "run something first, or name the folder; `run` repeats what cannot be read"

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from unlearnbench.cli.given import add_given, given_of
-from unlearnbench.errors import RefusedSubmission, UnlearnBenchError
+from unlearnbench.errors import RefusedSubmission, UnlearnBenchError, UsageError
 from unlearnbench.include import include
 
+BOARD = Path("results/core-v1")
 LEVELS = ("self-reported", "recomputed", "replayed", "reproduced")
 
 
@@ -39,7 +40,14 @@ def _add_pack(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--supersedes", nargs="+", default=[], metavar="NAME", help="earlier submissions")
     verb.add_argument("--with_weights", action="store_true", help="pack what --keep_edits kept, so it can be replayed")
     verb.add_argument("--output", "-o", type=Path, default=Path("results/submissions"), help="the folder above it")
+    _add_board(verb)
     verb.set_defaults(perform=pack)
+
+
+def _add_board(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--board", type=Path, help=f"the board's own runs, which it is to stand beside ({BOARD}, where that is)"
+    )
 
 
 def _add_verify(verb: argparse.ArgumentParser) -> None:
@@ -61,6 +69,7 @@ def _add_verify(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--badge", action="store_true", help="maintainers: write what was found beside the submission")
     verb.add_argument("--include", type=Path, action="append", help="folder with the entries that it names")
     add_given(verb)
+    _add_board(verb)
     verb.set_defaults(perform=verify)
 
 
@@ -87,7 +96,7 @@ def pack(chosen: argparse.Namespace) -> int:
         first = error.errors()[0]
         option = {"tuning.trials": "trials"}.get(".".join(map(str, first["loc"])), str(first["loc"][0]))
         raise RefusedSubmission(f"--{option} {first['input']!r}: {first['msg']}") from None
-    found = packing.pack(manifest, chosen.runs, chosen.output, with_weights=chosen.with_weights)
+    found = packing.pack(manifest, chosen.runs, chosen.output, _board(chosen), with_weights=chosen.with_weights)
     if found.problems:
         return _refused(found.problems)
     target = chosen.output / chosen.name
@@ -104,7 +113,9 @@ def verify(chosen: argparse.Namespace) -> int:
 
     for folder in chosen.include or ():
         include(folder)
-    found = checked(chosen.submission, recompute=chosen.level != "self-reported")
+    if chosen.runs is not None and not chosen.nonce:
+        raise UsageError("--runs draws by --nonce", "give words that the submitter did not know")
+    found = checked(chosen.submission, recompute=chosen.level != "self-reported", board=_board(chosen))
     if found.problems:
         return _refused(found.problems)
     least = levels.LEVELS[min(1, LEVELS.index(chosen.level))]
@@ -115,19 +126,28 @@ def verify(chosen: argparse.Namespace) -> int:
         problems = performed(chosen, found, given_of(chosen), reached)
         if problems:
             return _refused(problems)
+    for name in found.manifest.supersedes:
+        print(f"note: it takes the place of {name}, once --badge says so", file=sys.stderr)
     for line in missing_cells([run.record for run in found.runs]):
         print(f"note: {line}; what is not complete is shown and not ranked", file=sys.stderr)
     if chosen.badge:
-        levels.write(chosen.submission, reached, datetime.now(UTC).strftime("%Y-%m-%d"))
+        levels.write(chosen.submission, reached, found.manifest.supersedes, datetime.now(UTC).strftime("%Y-%m-%d"))
     print(f"{chosen.submission}: {len(found.runs)} runs, {levels.lowest(reached.values())}")
     return 0
+
+
+def _board(chosen: argparse.Namespace) -> Path | None:
+    board: Path | None = chosen.board if chosen.board or not BOARD.is_dir() else BOARD
+    if board is not None and not board.is_dir():
+        raise UsageError(f"there is no results folder {board}", "give the board's own runs with --board")
+    return board
 
 
 def check_changes(chosen: argparse.Namespace) -> int:
     """Say which submission a pull request adds."""
     from unlearnbench.leaderboard.submissions.append_only import submission_of
 
-    print(submission_of(chosen.file.read_text("utf-8")))
+    print(submission_of(chosen.file.read_bytes().decode("utf-8", "surrogateescape")))
     return 0
 
 

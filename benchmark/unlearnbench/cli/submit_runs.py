@@ -13,11 +13,10 @@ from unlearnbench.running.again import Given
 def performed(chosen: argparse.Namespace, found: Any, given: Given, reached: dict[str, Any]) -> list[UnlearnBenchError]:
     """Replay or repeat the runs, or some of them drawn by the nonce, and note in `reached` what each came to."""
     problems = list[UnlearnBenchError]()
-    drawn = _drawn(found.runs, chosen.runs, chosen.nonce)
+    able = [run for run in found.runs if run.record.status == "completed" or chosen.level == "reproduced"]
+    drawn = _drawn(able, chosen.runs, chosen.nonce)
     for number, run in enumerate(drawn, 1):
         print(f"[{number}/{len(drawn)}] {run.path}", file=sys.stderr)
-        if run.record.status == "invalid" and chosen.level == "replayed":
-            continue  # it was asked nothing
         one = _replayed(chosen, run, given) if chosen.level == "replayed" else _reproduced(chosen, run, given)
         if one:
             problems += one

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from unlearnbench import registry
+from unlearnbench.asking.task import Task
 from unlearnbench.errors import UsageError
 from unlearnbench.model.source import Located, locate
 from unlearnbench.records.record import Record
@@ -49,9 +50,9 @@ class Again:
         """Within: torch's threads may be set, and are as before afterwards."""
         return using_threads()
 
-    def trains(self, task: str) -> bool:
-        """Whether this task of it changes the model while it asks."""
-        return next(one.task.trains for one in self.cell.tasks if one.spec.name == task)
+    def task(self, name: str) -> Task:
+        """A task of it, by its full name."""
+        return next(one.task for one in self.cell.tasks if one.spec.name == name)
 
 
 def again(record: Record, given: Given) -> Again:

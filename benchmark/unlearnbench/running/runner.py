@@ -128,7 +128,7 @@ class Runner:
         meter = Meter(model, {"device": self.device, "device_map": self.located.device_map})
         try:
             with meter.clock.stage("load"):
-                base = self._base(cell)
+                base = self.base(cell)
                 _refuse_others(before, base, folder)
                 for one in cell.tasks:
                     primary_of(one.spec.name, one.task, one.task.metrics(base.split))  # wrong before hours of training
@@ -233,7 +233,7 @@ class Runner:
             progress=lambda done, of: job.progress(name, done, of),
         )
 
-    def _base(self, cell: Cell) -> Base:
+    def base(self, cell: Cell) -> Base:
         """What the base knows of a cell's facts; looked at once. Raises as `base_of` does."""
         key = cell.split.items_hash, cell.facts.known
         if key not in self._bases:
@@ -247,8 +247,8 @@ class Runner:
         return found
 
     def _nothing_kept(self, base: Base) -> str | None:
-        facts = base.split.maintain_test
-        return nothing_kept(known_share(self.loaded().model, facts), base.kept, base.never_known, len(facts))
+        kept = known_share(self.loaded().model, base.split.maintain_test)
+        return nothing_kept(kept, base.kept, base.never_known, len(base.split.maintain_test))
 
 
 def _refuse_others(record: Record | None, base: Base, folder: Path) -> None:
