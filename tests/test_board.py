@@ -11,6 +11,7 @@ import pytest
 from unlearnbench.cli import main
 from unlearnbench.errors import UnlearnBenchError
 from unlearnbench.leaderboard.entries import read
+from unlearnbench.leaderboard.index import Index
 from unlearnbench.leaderboard.rankings import rankings
 from unlearnbench.records import store
 
@@ -26,7 +27,8 @@ def test_the_document_is_what_the_records_say(
     """And by its numbers the oracle is first, and what did nothing, and what broke everything, are last."""
     monkeypatch.chdir(ROOT)
     assert main(["leaderboard", "check", *FOLDERS, "--output", "leaderboard/LEADERBOARD.md"]) == 0, capsys.readouterr()
-    found = read([Path(folder) for folder in FOLDERS])
+    with Index() as index:  # as the command has just left it
+        found = read([Path(folder) for folder in FOLDERS], index=index)
     tables = rankings(found.entries)
     assert {(one.facts, one.model.split("@")[0]) for one in tables} == {
         (facts, model) for facts in ("sports:people-64", "counterfact:64") for model in ("tiny", "tiny-planted")
