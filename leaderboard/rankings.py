@@ -69,6 +69,9 @@ def notes(one: Ranking) -> list[str]:
         if row.lacks:
             lacking.setdefault(row.lacks, []).append(row.method)
     found = [f"not ranked, since they lack {', '.join(lacks)}: {', '.join(mine)}" for lacks, mine in lacking.items()]
+    for key, what in (("F", "no way of asking"), ("R", "nothing to keep"), ("B", "no attack")):
+        if not any(key in row.axes for row in one.placed):
+            found.append(f"not ranked: {what} was asked for, so that nothing is known of {key} {AXES[key]}")
     left_out = ", ".join(name_of(task) for task in one.left_out)
     found += [f"counted for nobody, since base and reference are alike there: {left_out}"] if left_out else []
     return found + (["there is no oracle: F is read against a guess"] if one.against == "chance" else [])

@@ -11,6 +11,7 @@ from unlearnbench.cli import main
 from unlearnbench.leaderboard.document import stale
 from unlearnbench.leaderboard.evidence import Answered, Items
 from unlearnbench.leaderboard.ranking import Ranking, Runs, ranking
+from unlearnbench.leaderboard.rankings import notes
 from unlearnbench.leaderboard.score import family_of, forgotten, harmonic, kept, recovery, robust
 
 SUBJECTS, SEEDS = 32, (0, 1, 2)
@@ -114,6 +115,18 @@ def test_the_first_tier_is_what_nothing_is_better_than(ranked: Ranking) -> None:
         assert tiers[name] is None, "they are no methods"
     for name in ("unchanged", "collapse", "constant scorer", "refuses everything"):
         assert tiers[name] is None, "to be best at one thing and have nothing of another is no trade-off"
+
+
+def test_where_no_attack_was_made_nobody_is_ranked_and_it_is_said_why() -> None:
+    plain = {
+        name: {seed: {k: v for k, v in tasks.items() if v.axis != "robust"} for seed, tasks in mine.items()}
+        for name, mine in METHODS.items()
+    }
+    found = ranking(plain)
+
+    assert found is not None
+    assert {one.rank for one in found.placed} == {None}
+    assert notes(found) == ["not ranked: no attack was asked for, so that nothing is known of B robust"]
 
 
 def test_less_than_the_base_was_asked_is_shown_and_has_no_place() -> None:
