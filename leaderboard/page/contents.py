@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ def contents(entries: Sequence[Entry], folders: Sequence[str], page: Path) -> Js
     """Everything; numbers have four digits. Records are linked from where the page lies."""
     ranked = rankings(entries)
     rows = board([one.record for one in entries], None, {one.key: one.attacks for one in entries})
-    # The board's own first: a page begins with the first of them.
-    settings = sorted(dict.fromkeys(row.setting for row in rows), key=lambda one: one not in ranked)
+    # A page begins with the first: one that is ranked, and of these the one that says most.
+    methods = Counter(row.setting for row in rows)
+    settings = sorted(methods, key=lambda one: (one not in ranked, -methods[one]))
     runs = _runs(entries)
     return {
         "folders": list(folders),
