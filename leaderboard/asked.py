@@ -8,11 +8,10 @@ from typing import Any
 
 from unlearnbench.hashing import content_hash
 from unlearnbench.records.any_attack import key_of
-from unlearnbench.records.record import MetricResult, Record, TaskResult
+from unlearnbench.records.definitions import definitions
+from unlearnbench.records.record import Record, TaskResult
 
 Rows = Sequence[Mapping[str, Any]]
-FOUND = frozenset({"value", "stderr", "interval", "n", "n_clusters"})
-"""What a metric found; all its other fields say what it is."""
 
 
 def asked_of(record: Record, rows: Mapping[str, Rows]) -> dict[str, str]:
@@ -29,7 +28,7 @@ def difference(mine: TaskResult, rows: Rows, base: TaskResult, base_rows: Rows) 
     """In what a task was asked or is scored otherwise than of the base; None where it is the same."""
     if mine.spec.items_sha256 != base.spec.items_sha256:
         return "is asked of another split"
-    for one, other in ((_definitions(mine), _definitions(base)), (_definitions(base), _definitions(mine))):
+    for one, other in ((definitions(mine), definitions(base)), (definitions(base), definitions(mine))):
         for name, definition in one.items():
             if other.get(name) != definition:
                 return f"has a metric {name!r} that is not defined as `none`'s"
@@ -41,16 +40,7 @@ def difference(mine: TaskResult, rows: Rows, base: TaskResult, base_rows: Rows) 
 
 def _asked(one: TaskResult, rows: Rows) -> Any:
     items = sorted([*map(str, item), count] for item, count in _items(rows).items())
-    return {"split": one.spec.items_sha256, "metrics": _definitions(one), "items": items}
-
-
-def _definitions(one: TaskResult) -> dict[str, dict[str, Any]]:
-    """Along a curve methods may differ in how far an attack came."""
-    return {metric.name: _definition(metric) for metric in one.metrics if not metric.at}
-
-
-def _definition(metric: MetricResult) -> dict[str, Any]:
-    return {key: value for key, value in metric.model_dump(mode="json").items() if key not in FOUND}
+    return {"split": one.spec.items_sha256, "metrics": definitions(one), "items": items}
 
 
 def _items(rows: Rows) -> Counter[tuple[str, str, str, str, str]]:

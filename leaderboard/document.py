@@ -10,9 +10,9 @@ from pathlib import Path
 from tabulate import tabulate
 
 from unlearnbench.leaderboard import rankings as order
-from unlearnbench.leaderboard.entries import Entry
+from unlearnbench.leaderboard.entries import Entry, rows
 from unlearnbench.leaderboard.ranking import Ranking
-from unlearnbench.leaderboard.standings import Setting, Standing, board, grouped, labelled
+from unlearnbench.leaderboard.standings import Setting, Standing, board
 from unlearnbench.leaderboard.table import columns, legend, text_of
 
 HEAD = """# Leaderboard
@@ -30,7 +30,7 @@ UNSAFE = re.compile(r"([\\`|<>\[\]*_])")
 def document(found: Sequence[Entry], folders: Sequence[str], output: Path) -> str:
     """The whole text; records are linked from where it lies."""
     records, attacks = [one.record for one in found], {one.key: one.attacks for one in found}
-    rows, tables = board(records, None, attacks), order.rankings(found)
+    standings, tables = board(records, None, attacks), order.rankings(found)
     where = " ".join(folders)
     head = HEAD.format(
         command=f"unlearnbench leaderboard build {where} --output {output.as_posix()}",
@@ -39,15 +39,15 @@ def document(found: Sequence[Entry], folders: Sequence[str], output: Path) -> st
     )
     runs = _runs(found, output.parent)
     parts = [head]
-    for setting in dict.fromkeys(row.setting for row in rows):
-        mine = [row for row in rows if row.setting == setting]
+    for setting in dict.fromkeys(row.setting for row in standings):
+        mine = [row for row in standings if row.setting == setting]
         parts += [
             _heading(setting),
             *_order(tables.get(setting), mine),
             _scores(mine),
             _folded("Runs", runs[setting]),
         ]
-    return "\n\n".join([*parts, order.LEGEND, legend(rows), LEVELS]).rstrip() + "\n"
+    return "\n\n".join([*parts, order.LEGEND, legend(standings), LEVELS]).rstrip() + "\n"
 
 
 def stale(written: str, now: str) -> str | None:
@@ -84,17 +84,14 @@ def _scores(rows: Sequence[Standing]) -> str:
 
 def _runs(found: Sequence[Entry], below: Path) -> dict[Setting, str]:
     """Every run, by setting: where its record is, what it came to, and what does it again."""
-    groups = grouped(one.record for one in found)
-    labels, entries = labelled(groups), {one.key: one for one in found}
     lines: dict[Setting, list[tuple[str, int, str, str, str, str, str]]] = {}
-    for (setting, key), members in groups.items():
-        for one in members:
-            entry = entries[one.identity.record_hash]
-            path, result = os.path.relpath(entry.path, below), one.identity.result_hash[7:19]
+    for (setting, label), members in rows(found).items():
+        for entry in members:
+            path, one = os.path.relpath(entry.path, below), entry.record
             status = entry.unranked or one.status
             origin = _inert(entry.submission.name) if entry.submission else "–"
-            label = _inert(labels[setting, key])
-            line = (label, one.spec.seed, status, entry.level, origin, result, f"[{Path(path).name}]({path})")
+            link, result = f"[{Path(path).name}]({path})", one.identity.result_hash[7:19]
+            line = (_inert(label), one.spec.seed, status, entry.level, origin, result, link)
             lines.setdefault(setting, []).append(line)
     headers = ["method", "seed", "status", "checked", "submitted as", "result", "record (`repeat` does it again)"]
     ordered = {setting: sorted(mine, key=lambda line: (line[0], line[1], line[6])) for setting, mine in lines.items()}

@@ -12,13 +12,14 @@ from pydantic import ValidationError
 from unlearnbench.errors import TamperedRecord, UnlearnBenchError, UsageError
 from unlearnbench.leaderboard.asked import asked_of, same_questions
 from unlearnbench.leaderboard.evidence import Answered, answers
-from unlearnbench.leaderboard.index import Index, Reading
-from unlearnbench.leaderboard.standings import REFERENCES
+from unlearnbench.leaderboard.index import Index, Reading, stamp_of
+from unlearnbench.leaderboard.standings import REFERENCES, Setting, grouped, labelled
 from unlearnbench.leaderboard.submissions.inventory import MANIFEST, VERIFIED
-from unlearnbench.leaderboard.submissions.levels import Level, Verified, verified_of
+from unlearnbench.leaderboard.submissions.levels import Verified, verified_of
 from unlearnbench.leaderboard.submissions.manifest import Manifest
 from unlearnbench.records import store
 from unlearnbench.records.any_attack import Found, attacks_of
+from unlearnbench.records.checked import Level
 from unlearnbench.records.record import Record
 
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
@@ -46,6 +47,8 @@ class Entry:
     """What each attack came to, …"""
     answers: Mapping[str, Answered]
     """… and what its tasks say for the score."""
+    asked: Mapping[str, str]
+    """Digests of what it was asked, by task."""
     level: Level
     """How far it was checked: building a board recomputes all."""
     submission: Manifest | None
@@ -80,24 +83,30 @@ def read(folders: Sequence[Path], progress: Progress = iter, index: Index | None
         if not folder.is_dir():
             raise UsageError(f"there is no results folder {folder}", "run something first, or name the folder")
     found, homes = Read([], [], []), dict[Path, Home | None]()
-    asked: dict[int, Mapping[str, str]] = {}
     for path in progress([path for folder in folders for path in store.result_files(folder)]):
         try:
             reading, home = _reading(path.parent, index), _home(path.parent, homes)
         except UnlearnBenchError as error:
             found.bad.append(error)
             continue
-        asked[len(found.entries)] = reading.asked
         found.entries.append(_entry(path.parent, reading, home))
     gone = {name for home in homes.values() if home and home.verified for name in home.verified.supersedes}
-    return _judged(found, asked, gone)
+    return _judged(found, gone)
+
+
+def rows(entries: Sequence[Entry]) -> dict[tuple[Setting, str], list[Entry]]:
+    """The runs of each row of a board, by its setting and its label; the latest last."""
+    by_key = {one.key: one for one in entries}
+    groups = grouped(one.record for one in entries)
+    labels = labelled(groups)
+    return {(key[0], labels[key]): [by_key[one.identity.record_hash] for one in mine] for key, mine in groups.items()}
 
 
 def _reading(folder: Path, index: Index | None) -> Reading:
     known = index.get(folder) if index is not None else None
     if known is not None:
         return known
-    key = Index.key(folder)  # of before: what is written meanwhile is read again next time
+    stamp = stamp_of(folder)  # of before: what is written meanwhile is read again next time
     record, rows = store.load_recomputed(folder)
     try:
         _ = record.sessions[0].created_at
@@ -106,7 +115,7 @@ def _reading(folder: Path, index: Index | None) -> Reading:
         what = f"{folder}: an item log is none of ours: {type(error).__name__} {error}"
         raise TamperedRecord(what, "repeat the run") from None
     if index is not None:
-        index.put(folder, key, found)
+        index.put(folder, stamp, found)
     return found
 
 
@@ -128,7 +137,7 @@ def _home(folder: Path, known: dict[Path, Home | None]) -> Home | None:
 def _entry(path: Path, reading: Reading, home: Home | None) -> Entry:
     record = reading.record
     if home is None:
-        return Entry(path, record, reading.attacks, reading.answers, "recomputed", None)
+        return Entry(path, *reading, "recomputed", None)
     level = home.verified.runs.get(record.identity.record_hash, "recomputed") if home.verified else "recomputed"
     method = record.spec.method
     named = method.model_copy(update={"inputs": {**method.inputs, "submission": home.manifest.name}})
@@ -138,18 +147,18 @@ def _entry(path: Path, reading: Reading, home: Home | None) -> Entry:
     identity = record.identity.model_copy(update={"record_hash": key})
     label = f"{record.label} · {home.manifest.name}"
     record = record.model_copy(update={"label": label, "spec": spec, "identity": identity})
-    return Entry(path, record, reading.attacks, reading.answers, level, home.manifest)
+    return Entry(path, *reading._replace(record=record), level, home.manifest)
 
 
-def _judged(found: Read, asked: Mapping[int, Mapping[str, str]], gone: set[str]) -> Read:
+def _judged(found: Read, gone: set[str]) -> Read:
     """Without what is there twice, with what is no entry among the notes, and with why some are not ranked."""
     own = {
-        same_questions(one.record): asked[number]
-        for number, one in enumerate(found.entries)
+        same_questions(one.record): one.asked
+        for one in found.entries
         if one.submission is None and one.record.spec.method.name == "none"
     }
     kept, first = list[Entry](), dict[tuple[str, str], Path]()
-    for number, one in enumerate(found.entries):
+    for one in found.entries:
         origin = one.submission.name if one.submission else ""
         other = first.setdefault((origin, one.record.identity.edit_hash), one.path)
         if other != one.path:
@@ -163,7 +172,7 @@ def _judged(found: Read, asked: Mapping[int, Mapping[str, str]], gone: set[str])
             found.notes.append(f"{one.path}: the board has runs of its own of {one.record.spec.method.name}")
             continue
         others = sorted(
-            key for key, digest in asked[number].items() if base is not None and base.get(key, digest) != digest
+            key for key, digest in one.asked.items() if base is not None and base.get(key, digest) != digest
         )
         if others:
             what = f"{one.path}: it was asked otherwise than the board's `none`, or is scored otherwise: {others[0]}"

@@ -80,19 +80,14 @@ class Index:
             self._give_up(error)
             return None
         try:
-            return _reading(*found[1:]) if found is not None and found[0] == _key(folder) else None
+            return _reading(*found[1:]) if found is not None and found[0] == stamp_of(folder) else None
         except (ValueError, TypeError, KeyError):  # whatever wrote it: it is read again, and written anew
             return None
 
-    def put(self, folder: Path, key: str, reading: Reading) -> None:
-        """Keep what was read; `key` is that of before reading."""
+    def put(self, folder: Path, stamp: str, reading: Reading) -> None:
+        """Keep what was read; `stamp` is that of before reading."""
         rest = json.dumps(_content(reading), separators=(",", ":"))
-        self._new.append((_name(folder), key, _slim(reading.record).model_dump_json(exclude_defaults=True), rest))
-
-    @staticmethod
-    def key(folder: Path) -> str:
-        """What changes with any file of a run, or with the code that reads it."""
-        return _key(folder)
+        self._new.append((_name(folder), stamp, _slim(reading.record).model_dump_json(exclude_defaults=True), rest))
 
     def _give_up(self, error: Exception) -> None:
         """Go on without; what is broken is removed, what another process is writing is not."""
@@ -108,8 +103,11 @@ def _name(folder: Path) -> str:
     return str(folder.resolve())
 
 
-def _key(folder: Path) -> str:
-    """Size and times (that of the last change of the inode too, which cannot be set) of every file."""
+def stamp_of(folder: Path) -> str:
+    """What changes with any file of a run, or with the code that reads it.
+
+    Of every file its size and times, that of the last change of the inode too, which cannot be set.
+    """
     with os.scandir(folder) as files:
         found = sorted((one.name, *_stamp(one)) for one in files if one.is_file())
     return bytes_hash(repr((_code(), found)).encode())

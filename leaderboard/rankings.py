@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
-from unlearnbench.leaderboard.entries import Entry
+from unlearnbench.leaderboard.entries import Entry, rows
 from unlearnbench.leaderboard.evidence import Answered
 from unlearnbench.leaderboard.ranking import BASE, ORACLE, Placed, Quantity, Ranking, ranking
-from unlearnbench.leaderboard.standings import Setting, grouped, labelled
+from unlearnbench.leaderboard.standings import Setting
 from unlearnbench.records.any_attack import name_of
 
 AXES = {"F": "forgotten", "R": "kept", "B": "robust", "S": "score"}
@@ -27,21 +27,16 @@ def rankings(found: Sequence[Entry]) -> dict[Setting, Ranking]:
 
     Where there are several of a reference, as after a change of its code, the first that is given counts.
     """
-    entries = {one.key: one for one in found}
-    groups = grouped(one.record for one in found)
-    labels = labelled(groups)
     order = {one.key: number for number, one in enumerate(found)}
     tables: dict[Setting, dict[str, dict[int, Mapping[str, Answered]]]] = {}
     names: dict[Setting, dict[str, tuple[int, str]]] = {}
-    for (setting, key), members in groups.items():
-        valid = [one for one in members if one.status == "completed" and not entries[one.identity.record_hash].unranked]
-        runs = {one.spec.seed: entries[one.identity.record_hash].answers for one in valid}
-        if runs:
-            label, mine = labels[setting, key], names.setdefault(setting, {})
-            first = min(order[one.identity.record_hash] for one in valid), label
-            name = valid[0].spec.method.name
+    for (setting, label), members in rows(found).items():
+        valid = [one for one in members if one.record.status == "completed" and not one.unranked]
+        if valid:
+            name, mine = valid[0].record.spec.method.name, names.setdefault(setting, {})
+            first = min(order[one.key] for one in valid), label
             mine[name] = min(mine.get(name, first), first)
-            tables.setdefault(setting, {})[label] = runs
+            tables.setdefault(setting, {})[label] = {one.record.spec.seed: one.answers for one in valid}
     placed = {
         setting: ranking(methods, *(names[setting].get(one, (0, one))[1] for one in (BASE, ORACLE)))
         for setting, methods in tables.items()

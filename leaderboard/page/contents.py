@@ -6,19 +6,17 @@ import itertools
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from unlearnbench.leaderboard.entries import Entry
+from unlearnbench.leaderboard.entries import Entry, rows
 from unlearnbench.leaderboard.page.curves import curves
-from unlearnbench.leaderboard.ranking import Placed, Quantity, Ranking
+from unlearnbench.leaderboard.ranking import Placed, Quantity, Ranking, quantity
 from unlearnbench.leaderboard.rankings import AXES, notes, rankings
-from unlearnbench.leaderboard.standings import Score, Setting, Standing, board, grouped, labelled
+from unlearnbench.leaderboard.standings import Score, Setting, Standing, board
 from unlearnbench.leaderboard.submissions.levels import lowest
-from unlearnbench.leaderboard.uncertainty import LEVEL
+from unlearnbench.records.checked import LEVELS
 
 DIGITS = 4
 Json = dict[str, Any]
@@ -27,28 +25,22 @@ Json = dict[str, Any]
 def contents(entries: Sequence[Entry], folders: Sequence[str], page: Path) -> Json:
     """Everything; numbers have four digits. Records are linked from where the page lies."""
     ranked = rankings(entries)
-    rows = board([one.record for one in entries], None, {one.key: one.attacks for one in entries})
+    standings = board([one.record for one in entries], None, {one.key: one.attacks for one in entries})
     # A page begins with the first: one that is ranked, and of these the one that says most.
-    methods = Counter(row.setting for row in rows)
+    methods = Counter(row.setting for row in standings)
     settings = sorted(methods, key=lambda one: (one not in ranked, -methods[one]))
-    runs = _runs(entries)
+    runs = rows(entries)
     return {
         "folders": list(folders),
         "axes": AXES,
+        "levels": LEVELS,
         "settings": [_setting(one, ranked.get(one)) for one in settings],
         "rows": [
             _row(row, settings.index(row.setting), ranked.get(row.setting), runs[row.setting, row.method], page)
-            for row in rows
+            for row in standings
         ],
         "differences": [_differences(ranked.get(one)) for one in settings],
     }
-
-
-def _runs(entries: Sequence[Entry]) -> Mapping[tuple[Setting, str], list[Entry]]:
-    by_hash = {one.key: one for one in entries}
-    groups = grouped(one.record for one in entries)
-    labels = labelled(groups)
-    return {(key[0], labels[key]): [by_hash[one.identity.record_hash] for one in mine] for key, mine in groups.items()}
 
 
 def _setting(setting: Setting, one: Ranking | None) -> Json:
@@ -125,16 +117,10 @@ def _differences(one: Ranking | None) -> Json:
         return {"methods": [], "pairs": []}
     methods = [row.method for row in one.placed if row.rank is not None]
     pairs = [
-        [_interval(one.scored[first][axis] - one.scored[second][axis]) for axis in AXES]
+        [_quantity(quantity(one.scored[first][axis] - one.scored[second][axis])) for axis in AXES]
         for first, second in itertools.combinations(methods, 2)
     ]
     return {"methods": methods, "pairs": pairs}
-
-
-def _interval(drawn: Any) -> list[float | None]:
-    low, high = np.nanquantile(drawn[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    value = float(drawn[0])
-    return [_round(value), _round(min(float(low), value)), _round(max(float(high), value))]
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,5 +1,5 @@
 // What the reader has chosen. It is in the address, so that a view can be sent to somebody.
-const LEVELS = ["self-reported", "recomputed", "replayed", "reproduced"];
+const LEVELS = data.levels;
 const first = data.settings[0] || { model: "", facts: "" };
 const DEFAULTS = {
   model: first.model, facts: first.facts, method: "", checked: "recomputed", ranked: "", sort: "S", down: "1",

@@ -7,10 +7,13 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from unlearnbench.errors import RefusedSubmission
 
+Model = TypeVar("Model", bound=BaseModel)
 DEEPEST = 32
 LONGEST_TEXT = 4_096
 LONGEST_LIST = 100_000
@@ -52,6 +55,17 @@ def parsed(data: bytes, where: str, *, shown: bool = True) -> Any:
     for path, value in _leaves(document, "$"):
         _refuse_text(value, f"{where}: {path}", unwanted)
     return document
+
+
+def validated(data: bytes, where: str, model: type[Model], *, name_fields: bool = False) -> Model:
+    """What was `parsed`, as its schema has it; raises `RefusedSubmission` with the first field that is not."""
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        at, known = ".".join(map(str, first["loc"])), model.model_fields
+        hint = f"the fields are {', '.join(known)}" if name_fields and at not in known else ""
+        raise RefusedSubmission(f"{where}: {at}: {first['msg']}", hint) from None
 
 
 def _refuse(where: str, what: str) -> NoReturn:

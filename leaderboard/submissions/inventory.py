@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from unlearnbench.errors import RefusedSubmission, UsageError
 from unlearnbench.records.store import RESULT
+from unlearnbench.running.kept import EDIT
 
-MANIFEST, WEIGHTS, VERIFIED = "submission.json", "edit.safetensors", "verified.json"
+MANIFEST, WEIGHTS, VERIFIED = "submission.json", EDIT, "verified.json"
 LOG = ".jsonl.gz"
 MOST_FILES = 20_000
 DEEPEST = 8
@@ -23,8 +24,8 @@ LIMITS = {RESULT: 4 * MIB, MANIFEST: 16 * MIB, LOG: 32 * MIB, WEIGHTS: 4096 * MI
 LARGEST_LOG = 64 * MIB
 HIGHEST_RATIO = 200
 """Of bytes after inflating to before: item logs come to about twelve."""
-LARGEST_LOGS = 2048 * MIB
-"""All logs of a submission, inflated."""
+LARGEST_LOGS = 256 * MIB
+"""All logs of a run, inflated: they are in memory together."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 
 

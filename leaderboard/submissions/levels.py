@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
-
-from pydantic import ValidationError
 
 from unlearnbench.errors import RefusedSubmission
 from unlearnbench.hashing import bytes_hash
-from unlearnbench.leaderboard.submissions.hostile_json import parsed
+from unlearnbench.leaderboard.submissions.hostile_json import parsed, validated
 from unlearnbench.leaderboard.submissions.inventory import MANIFEST, VERIFIED, read
 from unlearnbench.leaderboard.submissions.manifest import Digest
+from unlearnbench.records.checked import LEVELS, Level
 from unlearnbench.records.provenance import benchmark_version
 from unlearnbench.records.spec import Frozen
 from unlearnbench.records.store import replace_file
-
-Level = Literal["self-reported", "recomputed", "replayed", "reproduced"]
-LEVELS: tuple[Level, ...] = ("self-reported", "recomputed", "replayed", "reproduced")
-"""In order: the files are what they say · every number follows from the item logs · the edited weights were asked
-again and say the same · the run was repeated from its specification to the same result hash."""
 
 
 class Verified(Frozen):
@@ -40,11 +33,7 @@ def verified_of(folder: Path) -> Verified:
     """What was checked of a submission."""
     data = read(folder, VERIFIED)
     parsed(data, VERIFIED)
-    try:
-        found = Verified.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RefusedSubmission(f"{VERIFIED}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    found = validated(data, VERIFIED, Verified)
     if found.manifest_sha256 != bytes_hash(read(folder, MANIFEST)):
         raise RefusedSubmission(f"{folder.name}/{VERIFIED}: what was verified is not what {MANIFEST} lists now")
     return found

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from unlearnbench.errors import RefusedSubmission
 from unlearnbench.hashing import bytes_hash
 from unlearnbench.leaderboard.asked import asked_of
 from unlearnbench.leaderboard.entries import UNEXPECTED
 from unlearnbench.leaderboard.evidence import answers
-from unlearnbench.leaderboard.submissions.hostile_json import parsed
+from unlearnbench.leaderboard.submissions.hostile_json import parsed, validated
 from unlearnbench.leaderboard.submissions.inventory import LARGEST_LOGS, LOG, Found, inflated, read
 from unlearnbench.leaderboard.submissions.item_rows import problem_of
 from unlearnbench.leaderboard.submissions.names import unshown
@@ -39,14 +37,9 @@ def read_run(folder: Path, path: str, files: Sequence[Found], *, recompute: bool
     """A run, of which everything follows; raises `RefusedSubmission`."""
     where = f"{path}/{RESULT}"
     data = read(folder, where)
-    document = parsed(data, where)
-    if problem := schema_problem(document):
+    if problem := schema_problem(parsed(data, where)):
         raise RefusedSubmission(f"{where}: {problem[0]}", problem[1])
-    try:
-        record = Record.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RefusedSubmission(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    record = validated(data, where, Record)
     if problems := record.problems():
         raise RefusedSubmission(f"{where}: it was changed after it was written: {', '.join(problems)}")
     if record.spec.path != path:
@@ -57,8 +50,8 @@ def read_run(folder: Path, path: str, files: Sequence[Found], *, recompute: bool
     named = {f"{path}/{one.samples.path}" for one in record.tasks}
     for one in sorted(logs ^ named):
         raise RefusedSubmission(f"{one[:300]}: {'no task names it' if one in logs else 'it is missing'}")
-    if sum(max(one.samples.bytes_uncompressed, 0) for one in record.tasks) > LARGEST_LOGS // 8:
-        raise RefusedSubmission(f"{where}: item logs of more than {LARGEST_LOGS // 8:,} bytes")
+    if sum(one.samples.bytes_uncompressed for one in record.tasks) > LARGEST_LOGS:
+        raise RefusedSubmission(f"{where}: item logs of more than {LARGEST_LOGS:,} bytes")
     return Run(path, record, _asked(folder, path, record) if recompute else {})
 
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from unlearnbench.errors import RefusedSubmission, UnlearnBenchError
 from unlearnbench.hashing import file_hash
 from unlearnbench.leaderboard.asked import asked_of, difference, same_questions
 from unlearnbench.leaderboard.submissions.code import problems_of_code
-from unlearnbench.leaderboard.submissions.hostile_json import parsed
+from unlearnbench.leaderboard.submissions.hostile_json import parsed, validated
 from unlearnbench.leaderboard.submissions.inventory import (
     MANIFEST,
     VERIFIED,
@@ -65,12 +63,7 @@ def _manifest(folder: Path, files: Sequence[Found]) -> Manifest:
         raise RefusedSubmission(f"{folder.name}: there is no {MANIFEST}", "`unlearnbench submit pack` writes it")
     data = read(folder, MANIFEST)
     parsed(data, MANIFEST)
-    try:
-        manifest = Manifest.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RefusedSubmission(f"{MANIFEST}: {where}: {first['msg']}", _hint(where, Manifest)) from None
+    manifest = validated(data, MANIFEST, Manifest, name_fields=True)
     if manifest.name != folder.name:
         raise RefusedSubmission(f"{MANIFEST}: it is named {manifest.name!r}, and its folder {folder.name!r}")
     listed = {one.path: one for one in manifest.files}
@@ -110,14 +103,16 @@ def _other_questions(folder: Path, runs: Sequence[Run], board: Path | None) -> l
     """
     own = {same_questions(run.record): folder / run.path for run in runs if run.record.spec.method.name == "none"}
     kept = _of_board(board, {same_questions(run.record) for run in runs})
-    found = list[UnlearnBenchError]()
+    found, read_against = list[UnlearnBenchError](), dict[Path, list[Run]]()
     for run in runs:
         base = kept.get(same_questions(run.record)) or own.get(same_questions(run.record))
         if base is None:
             what = f"{run.path}: there is no run of `none` on its model, facts and seed, neither here nor on the board"
             found.append(RefusedSubmission(what, "run it as well, with the same command"))
         elif base != folder / run.path:
-            found += _differences(folder, run, base)
+            read_against.setdefault(base, []).append(run)
+    for base, mine in read_against.items():
+        found += _differences(folder, mine, base)
     return found
 
 
@@ -132,18 +127,16 @@ def _of_board(board: Path | None, wanted: set[tuple[str, str, int]]) -> dict[tup
     return found
 
 
-def _differences(folder: Path, run: Run, base: Path) -> list[UnlearnBenchError]:
+def _differences(folder: Path, runs: Sequence[Run], base: Path) -> list[UnlearnBenchError]:
+    """Of all runs that are read against one, which is read once."""
     record, rows = load_recomputed(base)
     theirs, asked = {key_of(one.spec): one for one in record.tasks}, asked_of(record, rows)
     found = list[UnlearnBenchError]()
-    for one in run.record.tasks:
-        key = key_of(one.spec)
-        if key in asked and asked[key] != run.asked[key]:
-            mine = read_rows(folder, run.path, one)
-            what = difference(one, mine, theirs[key], rows[theirs[key].spec_hash]) or "was asked otherwise"
-            found.append(RefusedSubmission(f"{run.path}: {one.spec.name} {what}"))
+    for run in runs:
+        for one in run.record.tasks:
+            key = key_of(one.spec)
+            if key in asked and asked[key] != run.asked[key]:
+                mine = read_rows(folder, run.path, one)
+                what = difference(one, mine, theirs[key], rows[theirs[key].spec_hash]) or "was asked otherwise"
+                found.append(RefusedSubmission(f"{run.path}: {one.spec.name} {what}"))
     return found
-
-
-def _hint(where: str, model: type[Manifest]) -> str:
-    return "" if where in model.model_fields else f"the fields are {', '.join(model.model_fields)}"

@@ -9,9 +9,9 @@ from typing import Any
 from unlearnbench.cli.given import add_given, given_of
 from unlearnbench.errors import RefusedSubmission, UnlearnBenchError, UsageError
 from unlearnbench.include import include
+from unlearnbench.records.checked import LEVELS
 
 BOARD = Path("results/core-v1")
-LEVELS = ("self-reported", "recomputed", "replayed", "reproduced")
 
 
 def add_to(verbs: Any) -> None:
@@ -118,7 +118,7 @@ def verify(chosen: argparse.Namespace) -> int:
     found = checked(chosen.submission, recompute=chosen.level != "self-reported", board=_board(chosen))
     if found.problems:
         return _refused(found.problems)
-    least = levels.LEVELS[min(1, LEVELS.index(chosen.level))]
+    least = LEVELS[min(1, LEVELS.index(chosen.level))]
     reached = {run.record.identity.record_hash: least for run in found.runs}
     if chosen.level in ("replayed", "reproduced"):
         from unlearnbench.cli.submit_runs import performed

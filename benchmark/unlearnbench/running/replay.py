@@ -6,14 +6,14 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unlearnbench.asking.attack import Attack
 from unlearnbench.errors import MissingPrerequisite, RefusedSubmission
 from unlearnbench.model.scoring import known_share
 from unlearnbench.records import store
 from unlearnbench.records.agreement import TOLERANCE, disagreements, other_items
-from unlearnbench.records.record import MetricResult, Record, TaskResult, sealed
+from unlearnbench.records.definitions import definitions
+from unlearnbench.records.record import Record, TaskResult, sealed
 from unlearnbench.running.again import Again, Given, again
 from unlearnbench.running.damage import collapse, nothing_kept, read
 from unlearnbench.running.kept import EDIT, reapplied
@@ -23,7 +23,6 @@ ATTACK_ERRORS, LEAST_ERROR = 3.0, 0.02
 """Standard errors by which the result of an attack may differ where its items do not agree: training amplifies the last
 bits; and the least that is forgiven."""
 MOST_SHOWN = 3
-FOUND = frozenset({"value", "stderr", "interval", "n", "n_clusters"})
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,9 @@ def _refuse_broken(made: Again, record: Record, folder: Path) -> None:
 
 
 def _problems(made: Again, mine: TaskResult, folder: Path, theirs: TaskResult, scratch: Path) -> list[str]:
-    definitions, now = _definitions(mine), _definitions(theirs)
-    for name in sorted(set(definitions) | set(now)):
-        if definitions.get(name) != now.get(name):
+    said, now = definitions(mine), definitions(theirs)
+    for name in sorted(set(said) | set(now)):
+        if said.get(name) != now.get(name):
             return [f"the metric {name} is not defined as the task defines it"]
     if mine.samples.sha256_uncompressed == theirs.samples.sha256_uncompressed:
         return []
@@ -114,11 +113,3 @@ def _too_far(mine: TaskResult, theirs: TaskResult) -> list[str]:
         if abs(metric.value - now.value) > error:
             found.append(f"{metric.name} was {metric.value:.3f} and is {now.value:.3f} ± {error:.3f}")
     return found
-
-
-def _definitions(one: TaskResult) -> dict[str, dict[str, Any]]:
-    return {metric.name: _definition(metric) for metric in one.metrics if not metric.at}
-
-
-def _definition(metric: MetricResult) -> dict[str, Any]:
-    return {key: value for key, value in metric.model_dump().items() if key not in FOUND}
