@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -10,9 +11,9 @@ from pathlib import Path
 from tabulate import tabulate
 
 from unlearnbench.leaderboard import rankings as order
-from unlearnbench.leaderboard.entries import Entry, rows
+from unlearnbench.leaderboard.board import Board
 from unlearnbench.leaderboard.ranking import Ranking
-from unlearnbench.leaderboard.standings import Setting, Standing, board
+from unlearnbench.leaderboard.standings import Setting, Standing
 from unlearnbench.leaderboard.table import columns, legend, text_of
 
 HEAD = """# Leaderboard
@@ -27,27 +28,25 @@ LEVELS = (
 UNSAFE = re.compile(r"([\\`|<>\[\]*_])")
 
 
-def document(found: Sequence[Entry], folders: Sequence[str], output: Path) -> str:
+def document(board: Board, folders: Sequence[str], output: Path) -> str:
     """The whole text; records are linked from where it lies."""
-    records, attacks = [one.record for one in found], {one.key: one.attacks for one in found}
-    standings, tables = board(records, None, attacks), order.rankings(found)
     where = " ".join(folders)
     head = HEAD.format(
         command=f"unlearnbench leaderboard build {where} --output {output.as_posix()}",
         check=f"unlearnbench leaderboard check {where} --output {output.as_posix()}",
         folder="`, `".join(folders),
     )
-    runs = _runs(found, output.parent)
+    runs = _runs(board, output.parent)
     parts = [head]
-    for setting in dict.fromkeys(row.setting for row in standings):
-        mine = [row for row in standings if row.setting == setting]
+    for setting, group in itertools.groupby(board.standings, lambda row: row.setting):
+        mine = list(group)
         parts += [
             _heading(setting),
-            *_order(tables.get(setting), mine),
+            *_order(board.rankings.get(setting), mine),
             _scores(mine),
             _folded("Runs", runs[setting]),
         ]
-    return "\n\n".join([*parts, order.LEGEND, legend(standings), LEVELS]).rstrip() + "\n"
+    return "\n\n".join([*parts, order.LEGEND, legend(board.standings), LEVELS]).rstrip() + "\n"
 
 
 def stale(written: str, now: str) -> str | None:
@@ -82,10 +81,10 @@ def _scores(rows: Sequence[Standing]) -> str:
     return _folded("All tasks", "\n".join([table, "", *warnings, *invalid]))
 
 
-def _runs(found: Sequence[Entry], below: Path) -> dict[Setting, str]:
+def _runs(board: Board, below: Path) -> dict[Setting, str]:
     """Every run, by setting: where its record is, what it came to, and what does it again."""
     lines: dict[Setting, list[tuple[str, int, str, str, str, str, str]]] = {}
-    for (setting, label), members in rows(found).items():
+    for (setting, label), members in board.runs.items():
         for entry in members:
             path, one = os.path.relpath(entry.path, below), entry.record
             status = entry.unranked or one.status

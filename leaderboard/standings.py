@@ -1,6 +1,7 @@
 """Rows of the board: the runs of one method on one model and one fact set, over seeds."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -64,7 +65,7 @@ class Standing:
     """What should be known before its numbers are believed."""
 
 
-def board(
+def standings(
     found: Iterable[Record],
     metric: str | None = None,
     attacks: Mapping[str, Mapping[str, Found]] = MappingProxyType({}),
@@ -79,15 +80,18 @@ def board(
     columns = _columns(ordered)
     groups = grouped(ordered)
     labels = labelled(groups)
+    tables: dict[Setting, list[Record]] = {}
+    for (setting, _), members in groups.items():
+        tables.setdefault(setting, []).extend(members)
+    bases = {setting: [one for one in members if _is(one, "none")] for setting, members in tables.items()}
+    common = {setting: _common(members, attacks) for setting, members in tables.items()}
     rows = []
     for (setting, key), members in groups.items():
-        base = [r for (other, _), rs in groups.items() if other == setting for r in rs if _is(r, "none")]
         valid = [record for record in members if record.status == "completed"]
         asked = dict.fromkeys(key_of(one.spec) for record in valid for one in record.tasks)
-        scores = {columns[task]: _score(task, metric, valid, base) for task in asked}
+        scores = {columns[task]: _score(task, metric, valid, bases[setting]) for task in asked}
         if metric is None:
-            stood = [r for (other, _), rs in groups.items() if other == setting for r in rs if r.status == "completed"]
-            scores[ANY] = _any(valid, attacks, _common(stood, attacks))
+            scores[ANY] = _any(valid, attacks, common[setting])
         rows.append(
             Standing(
                 setting=setting,
@@ -112,14 +116,18 @@ def grouped(found: Iterable[Record]) -> Groups:
 
 def labelled(groups: Groups) -> dict[tuple[Setting, str], str]:
     """What each row is called: the method's label, with a digest of its code where two are called the same."""
-    found = {}
-    for (setting, key), members in groups.items():
-        label = members[-1].label
-        others = {k: rs[-1] for (s, k), rs in groups.items() if s == setting and rs[-1].label == label and k != key}
-        digest = _digest(members[-1])
-        alike = digest in {_digest(one) for one in others.values()}  # the same code, and other inputs or settings
-        found[setting, key] = f"{label}@{text_hash(key)[7:15] if alike else digest}" if others else label
-    return found
+    last = {key: members[-1] for key, members in groups.items()}
+    called = Counter((setting, one.label) for (setting, _), one in last.items())
+    # The same code, and other inputs or settings.
+    alike = Counter((setting, one.label, _digest(one)) for (setting, _), one in last.items())
+
+    def name(setting: Setting, key: str, one: Record) -> str:
+        if called[setting, one.label] == 1:
+            return one.label
+        digest = _digest(one)
+        return f"{one.label}@{text_hash(key)[7:15] if alike[setting, one.label, digest] > 1 else digest}"
+
+    return {(setting, key): name(setting, key, one) for (setting, key), one in last.items()}
 
 
 def _warnings(record: Record) -> list[str]:
@@ -130,8 +138,9 @@ def _warnings(record: Record) -> list[str]:
 
 
 def _common(found: Sequence[Record], attacks: Mapping[str, Mapping[str, Found]]) -> set[str]:
-    """The attacks that all of these runs that were attacked at all have stood."""
-    each = [set(mine) for one in found if (mine := attacks.get(one.identity.record_hash))]
+    """The attacks that all valid ones of these runs that were attacked at all have stood."""
+    valid = [one for one in found if one.status == "completed"]
+    each = [set(mine) for one in valid if (mine := attacks.get(one.identity.record_hash))]
     return set.intersection(*each) if each else set()
 
 

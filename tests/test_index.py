@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from unlearnbench.cli import main
+from unlearnbench.leaderboard.board import Board
 from unlearnbench.leaderboard.document import document
 from unlearnbench.leaderboard.entries import Read, read
 from unlearnbench.leaderboard.index import Index
@@ -45,9 +46,8 @@ def reading(runs: Path, tmp_path: Path) -> Callable[[], Read]:
 
 def texts(found: Read, folder: Path) -> tuple[str, str]:
     """What a reader would see of it."""
-    return document(found.entries, ["runs"], folder / "x.md"), page(
-        contents(found.entries, ["runs"], folder / "x.html")
-    )
+    board = Board.of(found.entries)
+    return document(board, ["runs"], folder / "x.md"), page(contents(board, ["runs"], folder / "x.html"))
 
 
 def test_what_is_indexed_shows_what_was_read(

@@ -155,7 +155,7 @@ def test_the_files_that_are_checked_are_all_there() -> None:
         (f"{PACKAGE}/new.py", "def f():\n    import unlearnbench.leaderboard", "core imports unlearnbench.leader"),
         (
             f"{PACKAGE}/cli/new.py",
-            "from unlearnbench.leaderboard.standings import board",
+            "from unlearnbench.leaderboard.standings import standings",
             "core imports unlearnbench.lea",
         ),
         (f"{PACKAGE}/cli/new.py", "def f():\n    import unlearnbench.methods", "core imports unlearnbench.methods"),

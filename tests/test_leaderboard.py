@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from unlearnbench.leaderboard import export
-from unlearnbench.leaderboard.standings import Standing, board
+from unlearnbench.leaderboard.standings import Standing, standings
 from unlearnbench.leaderboard.table import render
 from unlearnbench.model.source import ModelSource
 from unlearnbench.records import record as records
@@ -133,7 +133,7 @@ def line_of(method: str, text: str) -> str:
 
 
 def test_a_cell_is_the_mean_over_seeds_and_its_difference_from_the_untouched_model_on_the_same_seeds() -> None:
-    rows = board(
+    rows = standings(
         [
             a_record("none", 0, forget=0.8),
             a_record("none", 1, forget=0.9),
@@ -152,7 +152,7 @@ def test_a_cell_is_the_mean_over_seeds_and_its_difference_from_the_untouched_mod
 
 
 def test_there_is_no_difference_where_the_untouched_model_lacks_one_of_the_seeds() -> None:
-    rows = board([a_record("none", 0, forget=0.8), *(a_record("all_mlps", seed, forget=0.2) for seed in (0, 1))])
+    rows = standings([a_record("none", 0, forget=0.8), *(a_record("all_mlps", seed, forget=0.2) for seed in (0, 1))])
 
     assert row_of("all_mlps", rows).scores[FORGET].difference is None
     assert "(" not in line_of("all_mlps", render(rows))
@@ -160,14 +160,14 @@ def test_there_is_no_difference_where_the_untouched_model_lacks_one_of_the_seeds
 
 @pytest.mark.parametrize("elsewhere", [{"model": "other"}, {"variant": "people-16"}])
 def test_the_untouched_model_of_another_setting_is_no_reference(elsewhere: dict[str, str]) -> None:
-    rows = board([a_record("none", forget=0.8, **elsewhere), a_record("all_mlps", forget=0.2)])  # type: ignore[arg-type]
+    rows = standings([a_record("none", forget=0.8, **elsewhere), a_record("all_mlps", forget=0.2)])  # type: ignore[arg-type]
 
     assert row_of("all_mlps", rows).scores[FORGET].difference is None
     assert len({row.setting for row in rows}) == 2
 
 
 def test_invalid_runs_are_in_no_mean_and_are_named() -> None:
-    rows = board(
+    rows = standings(
         [
             a_record("none", 0, forget=0.8),
             a_record("none", 1, forget=0.8),
@@ -185,13 +185,13 @@ def test_invalid_runs_are_in_no_mean_and_are_named() -> None:
 
 
 def test_an_invalid_untouched_model_is_no_reference() -> None:
-    rows = board([a_record("none", forget=0.8, invalid="collapsed: x"), a_record("all_mlps", forget=0.2)])
+    rows = standings([a_record("none", forget=0.8, invalid="collapsed: x"), a_record("all_mlps", forget=0.2)])
 
     assert row_of("all_mlps", rows).scores[FORGET].difference is None
 
 
 def test_a_method_without_a_valid_run_is_shown_as_invalid() -> None:
-    rows = board([a_record("none", forget=0.8), a_record("all_mlps", forget=0.9, invalid="diverged: x")])
+    rows = standings([a_record("none", forget=0.8), a_record("all_mlps", forget=0.9, invalid="diverged: x")])
 
     assert row_of("all_mlps", rows).scores == {}
     assert line_of("all_mlps", render(rows)).split() == ["all_mlps", "invalid", "0"]
@@ -201,7 +201,7 @@ def test_a_method_without_a_valid_run_is_shown_as_invalid() -> None:
 def test_references_come_first_and_the_others_by_name() -> None:
     methods = ["full_finetune", "oracle", "all_mlps", "none", "attribution_patching"]
 
-    rows = board([a_record(method, forget=i / 10) for i, method in enumerate(methods)])
+    rows = standings([a_record(method, forget=i / 10) for i, method in enumerate(methods)])
 
     assert [row.method for row in rows] == ["none", "oracle", "all_mlps", "attribution_patching", "full_finetune"]
     assert [row.reference for row in rows] == [True, True, False, False, False]
@@ -209,13 +209,13 @@ def test_references_come_first_and_the_others_by_name() -> None:
 
 def test_departures_from_the_defaults_are_rows_of_their_own() -> None:
     longer = a_record("all_mlps", forget=0.3, label="all_mlps[steps=9]", settings={"steps": 9})
-    rows = board([a_record("all_mlps", forget=0.1), longer])
+    rows = standings([a_record("all_mlps", forget=0.1), longer])
 
     assert {row.method: row.scores[FORGET].value for row in rows} == {"all_mlps": 0.1, "all_mlps[steps=9]": 0.3}
 
 
 def test_a_task_that_was_not_asked_is_shown_as_a_dash() -> None:
-    rows = board([a_record("none", forget=0.8, maintain=0.9), a_record("all_mlps", forget=0.2)])
+    rows = standings([a_record("none", forget=0.8, maintain=0.9), a_record("all_mlps", forget=0.2)])
 
     text = render(rows)
 
@@ -232,7 +232,7 @@ def test_runs_of_one_seed_that_ask_different_tasks_are_one_row_with_all_of_them(
     ]
 
     for order in (found, found[::-1]):
-        scores = row_of("all_mlps", board(order)).scores
+        scores = row_of("all_mlps", standings(order)).scores
         assert {task: score.value for task, score in scores.items()} == {FORGET: 0.2, MAINTAIN: 0.7}
         assert scores[FORGET].difference == pytest.approx(-0.6)
         assert scores[MAINTAIN].difference == pytest.approx(-0.2)
@@ -253,7 +253,7 @@ def test_runs_of_one_seed_that_ask_different_tasks_are_one_row_with_all_of_them(
 def test_the_error_is_the_larger_of_that_over_seeds_and_that_over_items(
     values: list[float], stderr: float | None, error: float | None
 ) -> None:
-    rows = board(a_record("all_mlps", seed, forget=value, stderr=stderr) for seed, value in enumerate(values))
+    rows = standings(a_record("all_mlps", seed, forget=value, stderr=stderr) for seed, value in enumerate(values))
 
     found = row_of("all_mlps", rows).scores[FORGET].error
 
@@ -262,7 +262,7 @@ def test_the_error_is_the_larger_of_that_over_seeds_and_that_over_items(
 
 
 def test_another_metric_can_be_shown_for_the_tasks_that_have_it() -> None:
-    rows = board(
+    rows = standings(
         [
             a_record("none", forget=0.8, maintain=0.9, p_true=0.75),
             a_record("all_mlps", forget=0.2, maintain=0.7, p_true=0.25),
@@ -276,14 +276,14 @@ def test_another_metric_can_be_shown_for_the_tasks_that_have_it() -> None:
 
 
 def test_the_untouched_model_is_shown_without_a_difference_from_itself() -> None:
-    text = render(board([a_record("none", forget=0.8), a_record("all_mlps", forget=0.9)]))
+    text = render(standings([a_record("none", forget=0.8), a_record("all_mlps", forget=0.9)]))
 
     assert line_of("none", text).split() == ["none", "0.800", "±", "0.010", "1"]
     assert "(+0.100)" in line_of("all_mlps", text)
 
 
 def test_markdown_is_a_table_that_renders() -> None:
-    rows = board([a_record("none", forget=0.8, maintain=0.9), a_record("all_mlps", forget=0.2, maintain=0.9)])
+    rows = standings([a_record("none", forget=0.8, maintain=0.9), a_record("all_mlps", forget=0.2, maintain=0.9)])
 
     table = [line for line in render(rows, "github").splitlines() if line.startswith("|")]
 
@@ -295,7 +295,7 @@ def test_markdown_is_a_table_that_renders() -> None:
 
 
 def test_each_model_and_fact_set_has_a_table_of_its_own() -> None:
-    text = render(board([a_record("none", forget=0.8), a_record("none", forget=0.7, variant="football")]))
+    text = render(standings([a_record("none", forget=0.8), a_record("none", forget=0.7, variant="football")]))
 
     titles = [line.rsplit(" · ", 1)[0] for line in text.splitlines() if line.startswith("model ")]
 
@@ -303,17 +303,17 @@ def test_each_model_and_fact_set_has_a_table_of_its_own() -> None:
 
 
 def test_no_records_are_said_in_words() -> None:
-    assert render(board([])) == "There are no records."
+    assert render(standings([])) == "There are no records."
 
 
 def test_two_methods_of_one_label_are_told_apart_by_their_code() -> None:
-    rows = board([a_record("own", forget=0.1, source="aaaa1111"), a_record("own", forget=0.9, source="bbbb2222")])
+    rows = standings([a_record("own", forget=0.1, source="aaaa1111"), a_record("own", forget=0.9, source="bbbb2222")])
 
     assert {row.method: row.scores[FORGET].value for row in rows} == {"own@aaaa": 0.1, "own@bbbb": 0.9}
 
 
 def test_a_number_of_fewer_seeds_than_its_row_says_so() -> None:
-    rows = board(
+    rows = standings(
         [
             *(a_record("none", seed, forget=0.8, maintain=0.9) for seed in (0, 1)),
             a_record("all_mlps", 0, forget=0.2, maintain=0.7),
@@ -329,19 +329,21 @@ def test_a_number_of_fewer_seeds_than_its_row_says_so() -> None:
 
 
 def test_the_legend_says_of_each_column_which_way_is_better() -> None:
-    text = render(board([a_record("none", forget=0.8, maintain=0.9)]))
+    text = render(standings([a_record("none", forget=0.8, maintain=0.9)]))
 
     assert f"{FORGET}: forgotten is what comes near the oracle" in text
     assert f"{MAINTAIN}: higher is better" in text
-    assert "oracle" not in render(board([a_record("none", maintain=0.9)])).splitlines()[-1]
+    assert "oracle" not in render(standings([a_record("none", maintain=0.9)])).splitlines()[-1]
 
 
 def test_the_table_names_the_version_of_the_scores() -> None:
-    assert "scores v2" in render(board([a_record("none", forget=0.8)])).splitlines()[0]
+    assert "scores v2" in render(standings([a_record("none", forget=0.8)])).splitlines()[0]
 
 
 def test_for_other_programs_there_is_one_number_in_a_field() -> None:
-    rows = board([a_record("none", forget=0.8), a_record("all_mlps", forget=0.2), a_record("x", invalid="diverged: y")])
+    rows = standings(
+        [a_record("none", forget=0.8), a_record("all_mlps", forget=0.2), a_record("x", invalid="diverged: y")]
+    )
 
     lines = list(csv.DictReader(export.as_csv(rows).splitlines()))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from unlearnbench.leaderboard.board import Board
 from unlearnbench.leaderboard.entries import Entry, read
 from unlearnbench.leaderboard.page.contents import contents
 from unlearnbench.leaderboard.page.html import BUNDLE, page
@@ -35,7 +36,7 @@ def browser() -> Iterator[Any]:
 def shown(small_board: list[Entry], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A page, and what it was made from."""
     path = tmp_path_factory.mktemp("page") / "leaderboard.html"
-    found = contents(small_board, ["results"], path)
+    found = contents(Board.of(small_board), ["results"], path)
     path.write_text(page(found), "utf-8")
     return path, found
 
@@ -200,7 +201,7 @@ def test_nothing_stands_in_the_way_of_a_screen_reader(
 def test_names_are_never_markup(browser: Any, small_board: list[Entry], tmp_path: Path) -> None:
     """A method, a model, a reason and a submitter may be called anything."""
     board = [renamed(one) if one.record.spec.method.name != "none" else one for one in small_board]
-    text = page(contents(board, ["results"], tmp_path / "x.html"))
+    text = page(contents(Board.of(board), ["results"], tmp_path / "x.html"))
     assert EVIL not in text
     assert text.count("</script>") == 3
     (tmp_path / "x.html").write_text(text, "utf-8")
@@ -244,7 +245,7 @@ def test_the_vendored_bundle_is_the_pinned_one() -> None:
 
 
 def test_the_same_records_make_the_same_page(small_board: list[Entry], tmp_path: Path) -> None:
-    first, second = (page(contents(small_board, ["results"], tmp_path / "x.html")) for _ in range(2))
+    first, second = (page(contents(Board.of(small_board), ["results"], tmp_path / "x.html")) for _ in range(2))
     assert first == second
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from unlearnbench.cli import main
 from unlearnbench.hashing import bytes_hash
+from unlearnbench.leaderboard.board import Board
 from unlearnbench.leaderboard.document import document
 from unlearnbench.leaderboard.entries import Read, read
 from unlearnbench.leaderboard.page.contents import contents
@@ -116,8 +117,10 @@ def unchanged(results: Path, found: Read) -> None:
     """The board's own rows are what they are without any submission, and all of it can be shown."""
     alone, now = _alone(), scores(found)
     assert {name: now[name] for name in alone} == alone
-    assert document(found.entries, ["results"], results / "x.md")
-    assert contents(found.entries, ["results"], results / "x.html")["settings"][0]["facts"] == "sports:people-64"
+    assert document(Board.of(found.entries), ["results"], results / "x.md")
+    assert (
+        contents(Board.of(found.entries), ["results"], results / "x.html")["settings"][0]["facts"] == "sports:people-64"
+    )
 
 
 def test_an_honest_submission_is_a_row_of_its_own(results: Path, submit: Submit) -> None:
@@ -200,8 +203,8 @@ def test_only_a_maintainer_confirms_what_is_superseded(results: Path, submit: Su
     found = board(results)
     assert "embeddings · old" not in scores(found)
     assert "embeddings · new" in scores(found)
-    assert "superseded" in document(found.entries, ["results"], results / "x.md")
-    shown = {row["method"]: row for row in contents(found.entries, ["results"], results / "x.html")["rows"]}
+    assert "superseded" in document(Board.of(found.entries), ["results"], results / "x.md")
+    shown = {row["method"]: row for row in contents(Board.of(found.entries), ["results"], results / "x.html")["rows"]}
     assert shown["embeddings · old"]["unranked"] == "superseded"
     assert shown["embeddings · new"]["place"] is not None
 

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unlearnbench.leaderboard.entries import Entry, rows
+from unlearnbench.leaderboard.board import Board
+from unlearnbench.leaderboard.entries import Entry
 from unlearnbench.leaderboard.page.curves import curves
 from unlearnbench.leaderboard.ranking import Placed, Quantity, Ranking, quantity
-from unlearnbench.leaderboard.rankings import AXES, notes, rankings
-from unlearnbench.leaderboard.standings import Score, Setting, Standing, board
+from unlearnbench.leaderboard.rankings import AXES, notes
+from unlearnbench.leaderboard.standings import Score, Setting, Standing
 from unlearnbench.leaderboard.submissions.levels import lowest
 from unlearnbench.records.checked import LEVELS
 
@@ -22,22 +23,21 @@ DIGITS = 4
 Json = dict[str, Any]
 
 
-def contents(entries: Sequence[Entry], folders: Sequence[str], page: Path) -> Json:
+def contents(board: Board, folders: Sequence[str], page: Path) -> Json:
     """Everything; numbers have four digits. Records are linked from where the page lies."""
-    ranked = rankings(entries)
-    standings = board([one.record for one in entries], None, {one.key: one.attacks for one in entries})
+    ranked = board.rankings
     # A page begins with the first: one that is ranked, and of these the one that says most.
-    methods = Counter(row.setting for row in standings)
+    methods = Counter(row.setting for row in board.standings)
     settings = sorted(methods, key=lambda one: (one not in ranked, -methods[one]))
-    runs = rows(entries)
+    at = {one: number for number, one in enumerate(settings)}
     return {
         "folders": list(folders),
         "axes": AXES,
         "levels": LEVELS,
         "settings": [_setting(one, ranked.get(one)) for one in settings],
         "rows": [
-            _row(row, settings.index(row.setting), ranked.get(row.setting), runs[row.setting, row.method], page)
-            for row in standings
+            _row(row, at[row.setting], ranked.get(row.setting), board.runs[row.setting, row.method], page)
+            for row in board.standings
         ],
         "differences": [_differences(ranked.get(one)) for one in settings],
     }

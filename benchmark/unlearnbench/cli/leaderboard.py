@@ -78,19 +78,21 @@ def _shown(paths: Sequence[Path]) -> Iterable[Path]:
 
 
 def _document(action: str, folders: Sequence[Path], path: Path, found: Any) -> int:
+    from unlearnbench.leaderboard.board import Board
     from unlearnbench.leaderboard.document import document, stale
     from unlearnbench.leaderboard.page.contents import contents
     from unlearnbench.leaderboard.page.html import page
 
     said = [folder.as_posix() for folder in folders]
-    text, beside = document(found.entries, said, path), path.with_suffix(".html")
+    board = Board.of(found.entries)
+    text, beside = document(board, said, path), path.with_suffix(".html")
     if action == "build":
         if found.bad:
             raise UsageError(
                 f"{len(found.bad)} records cannot be read, and nothing was written", "remove or repeat them"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        store.replace_file(beside, page(contents(found.entries, said, beside)).encode())
+        store.replace_file(beside, page(contents(board, said, beside)).encode())
         store.replace_file(path, text.encode())
         print(f"{path}: {len(found.entries)} records\n{beside}: the same to sort, filter and compare, in any browser")
         return 0
@@ -105,7 +107,7 @@ def _document(action: str, folders: Sequence[Path], path: Path, found: Any) -> i
 def _show(chosen: argparse.Namespace, read: Any) -> None:
     from unlearnbench.leaderboard import export
     from unlearnbench.leaderboard import rankings as order
-    from unlearnbench.leaderboard.standings import board
+    from unlearnbench.leaderboard.standings import standings
     from unlearnbench.leaderboard.table import render
 
     found = [one.record for one in read.entries]
@@ -120,7 +122,7 @@ def _show(chosen: argparse.Namespace, read: Any) -> None:
         known = {metric.name for one in found for task in one.tasks for metric in task.metrics if not metric.at}
         if chosen.metric not in known:
             raise UnknownName("metric", chosen.metric, known)
-    rows = board(found, chosen.metric, {one.key: one.attacks for one in read.entries})
+    rows = standings(found, chosen.metric, {one.key: one.attacks for one in read.entries})
     match chosen.format:
         case "csv":
             print(export.as_csv(rows), end="")

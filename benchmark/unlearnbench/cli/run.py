@@ -134,10 +134,10 @@ def perform(chosen: argparse.Namespace) -> int:
     print(f"{len(able) - len(todo)} of {len(able)} runs are already in {order.output}/", file=sys.stderr)
     with Progress(len(todo)) as progress:
         outcome = perform_order(order, todo, progress, debug=chosen.debug)
-    from unlearnbench.leaderboard.standings import board
+    from unlearnbench.leaderboard.standings import standings
     from unlearnbench.leaderboard.table import render
 
-    print(render(board(outcome.records, attacks=outcome.attacks)))
+    print(render(standings(outcome.records, attacks=outcome.attacks)))
     for failure in outcome.failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if outcome.failures else 0
