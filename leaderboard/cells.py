@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,18 @@ class Grid:
 
     def cells(self, values: Values) -> Cells:
         """The sums over the items of each seed and subject."""
-        rows = {seed: i for i, seed in enumerate(self.seeds)}
-        columns = {name: i for i, name in enumerate(self.clusters)}
-        sums, counts = (np.zeros((len(rows), len(columns))) for _ in range(2))
+        sums, counts = (np.zeros((len(self.seeds), len(self.clusters))) for _ in range(2))
         for seed, items in values.items():
-            for name, value in items:
-                sums[rows[seed], columns[name]] += value
-                counts[rows[seed], columns[name]] += 1
+            found = list(items)
+            if found:
+                row, columns = self.seeds.index(seed), [self._columns[name] for name, _ in found]
+                np.add.at(sums[row], columns, [value for _, value in found])
+                np.add.at(counts[row], columns, 1)
         return Cells(sums, counts)
+
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.clusters)}
 
 
 @dataclass(frozen=True)

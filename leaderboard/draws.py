@@ -30,7 +30,9 @@ class Draws:
 
     def values(self, cells: Cells) -> Array:
         """The mean of each draw [draws]; nan where a draw has no item."""
-        sums, counts = self.clusters @ cells.sums.T, self.clusters @ cells.counts.T
+        asked = np.flatnonzero(cells.counts.any(0))  # a task asks of few of a table's subjects
+        drawn = self.clusters[:, asked]
+        sums, counts = drawn @ cells.sums[:, asked].T, drawn @ cells.counts[:, asked].T
         there = counts > 0
         means = np.divide(sums, counts, where=there, out=np.zeros_like(sums))
         weights = self.seeds * there

@@ -6,39 +6,24 @@ It holds of each run what a board needs, and lies in the cache (`$UNLEARNBENCH_C
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import sqlite3
-from collections.abc import Mapping
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 from unlearnbench.editing.moments import cache_folder
 from unlearnbench.hashing import bytes_hash
-from unlearnbench.leaderboard.evidence import Answered, Items
-from unlearnbench.leaderboard.page.curves import ANSWERED, NEVER
+from unlearnbench.leaderboard.reading import Reading, Unpacking, packed
 from unlearnbench.model.source import ModelSource
-from unlearnbench.records.any_attack import Found, Item, Said
 from unlearnbench.records.record import Record
 
-TABLE = (
-    "create table if not exists runs"
-    " (folder text primary key, key text not null, record text not null, rest text not null)"
-)
-
-
-class Reading(NamedTuple):
-    """A run, as a board needs it."""
-
-    record: Record
-    """Without history, localization scores and curves that no board shows."""
-    attacks: Mapping[str, Found]
-    answers: Mapping[str, Answered]
-    asked: Mapping[str, str]
-    """Digests of what it was asked, by task."""
+TABLES = """
+create table if not exists runs (folder text primary key, key text not null, record text not null, rest text not null);
+create table if not exists columns (digest text primary key, content text not null) without rowid;
+"""
 
 
 class Index:
@@ -48,12 +33,14 @@ class Index:
         self.path = cache_folder() / "board.sqlite" if path is None else path
         self._connection: sqlite3.Connection | None = None
         self._new: list[tuple[str, str, str, str]] = []
+        self._columns: dict[str, str] = {}
+        self._unpacking = Unpacking(self._column)
 
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=5)
-            self._connection.execute(TABLE)
+            self._connection.executescript(TABLES)
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
         return self
@@ -66,6 +53,7 @@ class Index:
         try:
             with closing(self._connection), self._connection:
                 self._connection.executemany("insert or replace into runs values (?, ?, ?, ?)", self._new)
+                self._connection.executemany("insert or replace into columns values (?, ?)", self._columns.items())
         except sqlite3.Error as error:
             self._give_up(error)
 
@@ -80,14 +68,31 @@ class Index:
             self._give_up(error)
             return None
         try:
-            return _reading(*found[1:]) if found is not None and found[0] == stamp_of(folder) else None
-        except (ValueError, TypeError, KeyError):  # whatever wrote it: it is read again, and written anew
+            known = found is not None and found[0] == stamp_of(folder)
+            return self._unpacking.reading(*found[1:]) if known else None
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            sqlite3.Error,
+        ):  # whatever wrote it: it is read again, and written anew
             return None
 
     def put(self, folder: Path, stamp: str, reading: Reading) -> None:
         """Keep what was read; `stamp` is that of before reading."""
-        rest = json.dumps(_content(reading), separators=(",", ":"))
-        self._new.append((_name(folder), stamp, _slim(reading.record).model_dump_json(exclude_defaults=True), rest))
+        kept = packed(reading)
+        self._new.append((_name(folder), stamp, kept.record, kept.rest))
+        self._columns.update(kept.columns)
+
+    def _column(self, digest: str) -> str:
+        """Raises `KeyError` where it is not there."""
+        if digest in self._columns:
+            return self._columns[digest]
+        assert self._connection is not None
+        found = self._connection.execute("select content from columns where digest = ?", (digest,)).fetchone()
+        if found is None:
+            raise KeyError(digest)
+        return str(found[0])
 
     def _give_up(self, error: Exception) -> None:
         """Go on without; what is broken is removed, what another process is writing is not."""
@@ -100,7 +105,7 @@ class Index:
 
 
 def _name(folder: Path) -> str:
-    return str(folder.resolve())
+    return str(folder.absolute())  # a link to it is another name: `resolve` asks the disk for every part of it
 
 
 def stamp_of(folder: Path) -> str:
@@ -124,61 +129,3 @@ def _code() -> str:
     folders = Path(__file__).parent, Path(inspect.getfile(Record)).parent
     files = [path for folder in folders for path in sorted(folder.rglob("*.py"))] + [Path(inspect.getfile(ModelSource))]
     return bytes_hash(b"".join(path.read_bytes() for path in files))
-
-
-def _content(one: Reading) -> Any:
-    return [
-        {
-            key: [[*item, said.truth, said.target, said.credits] for item, said in found.items()]
-            for key, found in one.attacks.items()
-        },
-        {
-            key: [a.axis, _columns(a.values), a.chance, _columns(a.ceiling), _floor(a.floor)]
-            for key, a in one.answers.items()
-        },
-        dict(one.asked),
-    ]
-
-
-def _slim(record: Record) -> Record:
-    shown = (ANSWERED, NEVER)
-    tasks = [
-        one.model_copy(update={"metrics": [m for m in one.metrics if not m.at or m.name in shown]})
-        for one in record.tasks
-    ]
-    where = record.localization.model_copy(update={"scores": {}, "tensors": [], "change_by_component": {}})
-    sessions = [one.model_copy(update={"environment": {}}) for one in record.sessions]
-    return record.model_copy(update={"tasks": tasks, "localization": where, "history": [], "sessions": sessions})
-
-
-def _columns(items: Items) -> Any:
-    return [[subject for subject, _ in items], [value for _, value in items]]
-
-
-def _floor(floor: Items | float) -> Any:
-    return floor if isinstance(floor, float) else _columns(floor)
-
-
-def _reading(record: str, rest: str) -> Reading:
-    attacks, answers, asked = json.loads(rest)
-    return Reading(
-        Record.model_validate_json(record),
-        {
-            key: {
-                Item(s, name, cluster): Said(truth, target, credits)
-                for s, name, cluster, truth, target, credits in found
-            }
-            for key, found in attacks.items()
-        },
-        {
-            key: Answered(
-                axis, _items(values), chance, _items(ceiling), floor if isinstance(floor, float) else _items(floor)
-            )
-            for key, (axis, values, chance, ceiling, floor) in answers.items()
-        },
-        asked,
-    )
-
-
-def _items(columns: Any) -> Items:
-    return tuple(zip(*columns, strict=True))

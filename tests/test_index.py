@@ -15,6 +15,7 @@ from unlearnbench.leaderboard.entries import Read, read
 from unlearnbench.leaderboard.index import Index
 from unlearnbench.leaderboard.page.contents import contents
 from unlearnbench.leaderboard.page.html import page
+from unlearnbench.leaderboard.reading import Packed, Reading, Unpacking, packed
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,26 @@ def test_what_is_indexed_shows_what_was_read(
     assert texts(reading(), runs) == fresh
 
 
+def test_what_is_packed_comes_back_and_is_held_once(made: Path) -> None:
+    """Every answer of every attack, and every value that counts; the base's own are the same object in all runs."""
+    columns, texts = dict[str, str](), list[tuple[Reading, Packed]]()
+    for entry in read([made]).entries:
+        reading = Reading(entry.record, entry.attacks, entry.answers, entry.asked)
+        texts.append((reading, packed(reading)))
+        columns |= texts[-1][1].columns
+    unpacking = Unpacking(columns.__getitem__)
+    found = [(one, unpacking.reading(kept.record, kept.rest)) for one, kept in texts]
+    for one, again in found:
+        assert (again.attacks, again.answers, again.asked) == (one.attacks, one.answers, one.asked)
+        assert [list(said) for said in again.attacks.values()] == [list(said) for said in one.attacks.values()]
+        assert again.record.spec == one.record.spec
+        assert [task.metrics[0] for task in again.record.tasks] == [task.metrics[0] for task in one.record.tasks]
+    (_, first), (_, second) = found
+    attacked = [key for key, one in first.answers.items() if one.axis == "robust"]
+    assert attacked
+    assert all(first.answers[key].ceiling is second.answers[key].ceiling for key in attacked)
+
+
 def test_a_file_that_was_touched_is_read_again(runs: Path, reading: Callable[[], Read]) -> None:
     """An edited digit is found though size and times are what they were: the inode's own time cannot be set."""
     assert len(reading().entries) == 2
@@ -100,9 +121,10 @@ def test_a_broken_index_costs_time_and_nothing_else(runs: Path, reading: Callabl
     path.write_bytes(b"no database at all" * 100)
     assert texts(reading(), runs) == fresh
     assert texts(reading(), runs) == fresh
-    with sqlite3.connect(path) as connection:
-        connection.execute("drop table runs")
-    assert texts(reading(), runs) == fresh
+    for damage in ("drop table runs", "drop table columns", "delete from columns", "update columns set content = ''"):
+        with sqlite3.connect(path) as connection:
+            connection.execute(damage)
+        assert texts(reading(), runs) == fresh
     path.unlink()
     path.parent.rmdir()
     path.parent.write_text("a file where the folder should be")
