@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import re
 import shutil
@@ -129,6 +130,12 @@ def test_the_chart_has_a_mark_for_every_row_that_it_is_about(
     rows = [row for row in shown[1]["rows"] if row["setting"] == 0 and row["F"] and row["R"]]
     assert opened.tab.locator("#trade .mark-symbol.role-mark path").count() == len(rows)
     assert opened.tab.locator("#trade-data tbody tr").count() == len(rows)
+    boxes = opened.tab.locator("#trade .mark-text.role-mark text").all()
+    names = [(one.text_content(), one.bounding_box()) for one in boxes]
+    assert {"oracle", "none"} <= {name for name, _ in names}
+    for (first, a), (second, b) in itertools.combinations(names, 2):
+        right, below = (min(a[x] + a[w], b[x] + b[w]) - max(a[x], b[x]) for x, w in (("x", "width"), ("y", "height")))
+        assert min(right, below) < 3, f"{first} lies on {second}"
     assert opened.tab.locator("#curves .mark-line path").count() >= 3, "two methods, and what they are read against"
 
 

@@ -12,9 +12,11 @@ function theme() {
     view: { stroke: line }, text: { fill: ink, fontSize: 11 }, font: "system-ui, sans-serif" };
 }
 
+const HEIGHT = 360;
+const widthOf = (id) => Math.max(260, Math.min(900, byId(id).clientWidth - 190));
+
 function show(id, description, spec) {
-  const width = Math.max(260, Math.min(900, byId(id).clientWidth - 190));
-  const whole = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", description, width, height: 360, config: theme(), ...spec };
+  const whole = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", description, width: widthOf(id), height: HEIGHT, config: theme(), ...spec };
   return window.vegaEmbed(byId(id), whole, { ast: true, renderer: "svg", actions: false, mode: "vega-lite", hover: false })
     .catch((error) => byId(id).replaceChildren(make("p", `This chart cannot be drawn: ${error.message}`)));
 }
@@ -30,14 +32,15 @@ function drawTrade() {
   const y = { field: "y", type: "quantitative", title: `${axis} ${long} →`, scale: { domain: [0, 1] } };
   const kinds = ["tier 1", "other", "reference"];
   const faint = { opacity: 0.35, strokeWidth: 1.5 };
-  const colour = { field: "kind", type: "nominal", title: null, scale: { domain: kinds, range: COLOURS.slice(0, 3) } };
+  const colour = { field: "kind", type: "nominal", title: null, scale: { domain: kinds, range: COLOURS.slice(0, 3) },
+    legend: { orient: "bottom", symbolOpacity: 1 } }; // names stand where it would be beside the plot
   return show("trade", `${points.length} methods by what they forget and by ${long}`, { data: { values: points }, layer: [
     { mark: { type: "rule", ...faint, aria: false }, encoding: { x: { ...x, field: "xlow" }, x2: { field: "xhigh" }, y, color: colour } },
     { mark: { type: "rule", ...faint, aria: false }, encoding: { y: { ...y, field: "ylow" }, y2: { field: "yhigh" }, x, color: colour } },
     { mark: { type: "point", filled: true, size: 90, opacity: 1 }, encoding: { x, y, color: colour,
-      shape: { field: "kind", type: "nominal", scale: { domain: kinds, range: SHAPES.slice(0, 3) } },
+      shape: { field: "kind", type: "nominal", scale: { domain: kinds, range: SHAPES.slice(0, 3) }, legend: { orient: "bottom" } },
       tooltip: [{ field: "method" }, { field: "x", title: "F", format: ".3f" }, { field: "y", title: axis, format: ".3f" }] } },
-    { transform: [{ filter: "datum.kind != 'other'" }], mark: { type: "text", dy: -10, aria: false }, encoding: { x, y, text: { field: "method" } } },
+    { data: { values: placeLabels(points, widthOf("trade"), HEIGHT) }, mark: { type: "text", aria: false }, encoding: { x, y, text: { field: "method" } } },
   ] });
 }
 

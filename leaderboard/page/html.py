@@ -12,7 +12,17 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 BUNDLE = FOLDER / "vendor" / "vega.js"
-SCRIPTS = ("dom.js", "state.js", "table.js", "details.js", "charts.js", "comparison.js", "matrix.js", "main.js")
+SCRIPTS = (
+    "dom.js",
+    "state.js",
+    "table.js",
+    "details.js",
+    "labels.js",
+    "charts.js",
+    "comparison.js",
+    "matrix.js",
+    "main.js",
+)
 """In order; they share one scope."""
 ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
