@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unlearnbench.hashing import content_hash
+from unlearnbench.hashing import bytes_hash
 from unlearnbench.records.any_attack import key_of
 from unlearnbench.records.definitions import definitions
 from unlearnbench.records.record import Record, TaskResult
@@ -16,7 +17,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 def asked_of(record: Record, rows: Mapping[str, Rows]) -> dict[str, str]:
     """By `key_of` each task: a digest of its items, of their answers and of what its metrics are."""
-    return {key_of(one.spec): content_hash(_asked(one, rows[one.spec_hash])) for one in record.tasks}
+    return {key_of(one.spec): _digest(_asked(one, rows[one.spec_hash])) for one in record.tasks}
 
 
 def same_questions(record: Record) -> tuple[str, str, int]:
@@ -36,6 +37,11 @@ def difference(mine: TaskResult, rows: Rows, base: TaskResult, base_rows: Rows) 
     for item in (*(items - theirs), *(theirs - items)):
         return f"asks other items than `none` was asked, such as {item[1][:100]!r}"
     return None
+
+
+def _digest(content: Any) -> str:
+    """For comparing within one board: no published hash, which must come out the same in other languages too."""
+    return bytes_hash(json.dumps(content, sort_keys=True).encode())
 
 
 def _asked(one: TaskResult, rows: Rows) -> Any:

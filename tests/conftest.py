@@ -2,16 +2,19 @@
 
 import ipaddress
 import os
+import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
-os.environ["UNLEARNBENCH_CACHE"] = tempfile.mkdtemp(prefix="unlearnbench-")
+# One cache for all workers of a test run: a board that one has read and recomputed, the others have not to.
+os.environ.setdefault("UNLEARNBENCH_TEST_CACHE", tempfile.mkdtemp(prefix="unlearnbench-"))
+os.environ["UNLEARNBENCH_CACHE"] = os.environ["UNLEARNBENCH_TEST_CACHE"]
 
 import pytest
 import torch
@@ -281,3 +284,18 @@ def place(retain: RetainText) -> EditingPlace:
 def asking(retain: RetainText) -> AskingPlace:
     """Where a task works: batches of 64, the short texts, no base and nobody never-known."""
     return AskingPlace(batch_size=64, seed=7, retain=retain, base={})
+
+
+@pytest.fixture(scope="session")
+def committed() -> Callable[..., Path]:
+    """Copies of committed runs: below which folder, of which `MODEL/FACTS/METHOD`, at which seeds."""
+
+    def copied(folder: Path, *names: str, seeds: Iterable[int] = (0, 1)) -> Path:
+        board = Path(__file__).parents[1] / "results" / "core-v1"
+        found = [run for name in names for seed in seeds for run in (board / name).glob(f"seed-{seed}-*")]
+        assert len(found) >= len(names), f"no runs of some of {names}"
+        for run in found:
+            shutil.copytree(run, folder / run.relative_to(board))
+        return folder
+
+    return copied

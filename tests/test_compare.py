@@ -18,18 +18,16 @@ from unlearnbench.records import store
 from unlearnbench.records.record import Record
 
 pytestmark = pytest.mark.end_to_end
-TASKS = "sports/forget,sports/maintain,sports/multiple_choice"
+TASKS = {"sports/forget", "sports/maintain", "sports/multiple_choice"}
+SPORTS = "tiny/sports-people-64"
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real runs of three methods at two seeds, and of one at another seed."""
-    folder = tmp_path_factory.mktemp("compare")
-    words = ["run", "--facts", "sports:people-16", "--tasks", TASKS, "-o", str(folder / "out")]
-    assert main([*words, "--methods", "none,full_finetune", "--method_args", "steps=15", "--seeds", "0,1"]) == 0
-    assert main([*words, "--methods", "random_mlps", "--method_args", "steps=2", "--seeds", "7"]) == 0
-    assert main(["run", "--facts", "sports:people-16[known=0.6]", *words[3:], "--methods", "none", "--seeds", "5"]) == 0
-    return folder / "out"
+def results(committed: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real runs of two methods at two seeds, of one at another seed, and of one on other facts."""
+    folder = committed(tmp_path_factory.mktemp("compare"), f"{SPORTS}/none", f"{SPORTS}/npo")
+    committed(folder, f"{SPORTS}/random_mlps", seeds=[2])
+    return committed(folder, "tiny/counterfact-64/none", seeds=[0])
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +41,17 @@ def found(results: Path) -> list[Compared]:
 
     sides = [
         Contestant(name, {r.spec.seed: r for _, r in records if r.spec.method.name == name and r.spec.seed < 2})
-        for name in ("none", "full_finetune")
+        for name in ("none", "npo")
     ]
     return compared(sides, lines)
 
 
 def test_a_difference_is_that_of_the_means_in_the_records(found: list[Compared], results: Path) -> None:
-    assert {one.task for one in found} == set(TASKS.split(","))
+    assert {one.task for one in found} >= TASKS | {"sports/relearning"}
     records = [one for _, one in store.records(results) if one.spec.seed < 2]
     for one in found:
-        for name, value in zip(("none", "full_finetune"), one.values, strict=True):
+        # Of an attack it is what is answered after it, and not how far from the floor.
+        for name, value in zip(("none", "npo"), one.values, strict=True) if one.task in TASKS else ():
             mine = [m.value for r in records if r.spec.method.name == name and (m := r.metric(one.task)) is not None]
             assert len(mine) == 2
             assert value == pytest.approx(np.mean(mine))
@@ -91,10 +90,10 @@ def test_every_format_says_the_same(found: list[Compared]) -> None:
     for line, plain, one in zip(lines, document["compared"], found, strict=True):
         assert (line["task"], plain["task"]) == (one.task, one.task)
         assert float(line["change"].lstrip("'")) == plain["change"] == one.change
-    assert document["verdicts"][0]["verdict"] == verdict("none", "full_finetune", found)
+    assert document["verdicts"][0]["verdict"] == verdict("none", "npo", found)
     for style in ("simple", "github", "latex_booktabs"):
         shown = as_text(found, style)
-        assert verdict("none", "full_finetune", found) in shown
+        assert verdict("none", "npo", found) in shown
         assert f"{found[0].change:+.3f}".replace("-", "−") in shown
 
 
@@ -102,8 +101,8 @@ def test_the_command_takes_labels_folders_and_saved_models(
     results: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     folders = {r.spec.method.name: folder.parent for folder, r in store.records(results) if r.spec.seed < 2}
-    by_label = ["none", "full_finetune[steps=15]", "--results", str(results), "--facts", "sports:people-16"]
-    assert main(["compare", str(folders["none"]), str(folders["full_finetune"]), "--format", "json"]) in (0, 2)
+    by_label = ["none", "npo", "--results", str(results), "--facts", "sports:people-64"]
+    assert main(["compare", str(folders["none"]), str(folders["npo"]), "--format", "json"]) in (0, 2)
     capsys.readouterr()
     assert main(["compare", *by_label, "--format", "json"]) in (0, 2)
 
@@ -113,8 +112,8 @@ def test_the_command_takes_labels_folders_and_saved_models(
     [
         (["none"], "two different methods"),
         (["none", "none"], "two different methods"),
-        (["full_finetune[steps=15]", "full_finetun"], "unknown method 'full_finetun'"),
-        (["full_finetune[steps=15]", "random_mlps[steps=2]"], "none in common"),
+        (["npo", "nopo"], "unknown method 'nopo'"),
+        (["npo", "random_mlps"], "none in common"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_with_the_field(
@@ -124,11 +123,9 @@ def test_what_cannot_be_compared_is_refused_with_the_field(
     assert complaint in capsys.readouterr().err
 
 
-def test_other_facts_are_named(run: Callable[..., int], results: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--methods", "none", "--tasks", "sports/forget", facts="sports:people-64") == 0
-    one = next(folder for folder, r in store.records(results) if r.spec.method.name == "full_finetune")
-    other = next(folder for folder, _ in store.records(Path("results")))
-    capsys.readouterr()
+def test_other_facts_are_named(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = next(folder for folder, r in store.records(results) if r.spec.method.name == "npo")
+    other = next(folder for folder, r in store.records(results) if r.spec.facts.name == "counterfact")
 
     assert main(["compare", str(one), str(other)]) == 2
-    assert "the facts is sports:people-16 and sports:people-64" in capsys.readouterr().err
+    assert "the facts is sports:people-64 and counterfact:64" in capsys.readouterr().err

@@ -67,6 +67,8 @@ def shortened(command: str) -> list[str]:
     elif words[0] == "tune":  # into another file, of other facts than the one that is there
         words = ["elsewhere.json" if word == "tuned.json" else word for word in words]
         words = [f"{word}[steps=1]" if word in registry.methods else word for word in words]
+    elif words[0] == "organism-report":  # every figure of every one is measured by another test
+        words = ["tiny-planted" if word == "tiny" else word for word in words]
     elif words[0] == "validate-attacks":  # an hour; another test does some of it
         words += ["--models", "tiny-hidden", "--seeds", "0", "--dry_run"]
     elif words[0] == "teach":

@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -257,13 +257,8 @@ def test_the_same_records_make_the_same_page(small_board: list[Entry], tmp_path:
 
 
 @pytest.fixture(scope="session")
-def small_board(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
-    """Runs of a few seconds: the references, three methods and a collapse."""
-    from unlearnbench.cli import main
-
-    folder = tmp_path_factory.mktemp("board")
-    methods = "none,oracle,embeddings[steps=2],full_finetune[steps=12],full_finetune[learning_rate=0.1,steps=6]"
-    tasks = "sports/forget,sports/maintain,sports/relearning[steps=2]"
-    words = f"run --facts sports:people-64 --methods {methods} --tasks {tasks} --seeds 0-1"
-    assert main([*words.split(), "--output_path", str(folder)]) == 0
-    return read([folder]).entries
+def small_board(committed: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    """Runs at two seeds: the references, four methods of which two are localized, and a collapse."""
+    methods = ("none", "oracle", "embeddings", "full_finetune", "npo", "random_mlps")
+    names = (f"tiny/sports-people-64/{method}" for method in methods)
+    return read([committed(tmp_path_factory.mktemp("board"), *names)]).entries
