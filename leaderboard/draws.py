@@ -13,20 +13,26 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class Draws:
-    """How often each seed and each subject is drawn [draws, …]."""
+    """How often each seed and each subject is drawn [draws, …]; last come all without each of the seeds."""
 
     seeds: Array
     clusters: Array
 
     @classmethod
-    def of(cls, grid: Grid, count: int = DRAWS) -> Draws:
-        """Seeds with replacement; subjects by Poisson weights, so that none needs to know of what kind others are.
+    def of(cls, grid: Grid) -> Draws:
+        """Seeds with replacement, one fewer than there are, so that their variance is right (Rao and Wu, 1988);
+        subjects by Poisson weights, so that none needs to know of what kind others are.
 
         The same for the same grid: a table that is built again comes out the same.
         """
-        rng = np.random.default_rng(0)
-        seeds = rng.multinomial(len(grid.seeds), np.full(len(grid.seeds), 1 / len(grid.seeds)), size=count)
-        return cls(seeds.astype(float), rng.poisson(1.0, size=(count, len(grid.clusters))).astype(float))
+        rng, many, subjects = np.random.default_rng(0), len(grid.seeds), len(grid.clusters)
+        seeds = rng.multinomial(max(many - 1, 1), np.full(many, 1 / many), size=DRAWS)
+        clusters = rng.poisson(1.0, size=(DRAWS, subjects))
+        without = np.zeros((0, 1)) if many == 1 else 1 - np.eye(many)
+        return cls(
+            np.concatenate([seeds.astype(float), without]),
+            np.concatenate([clusters.astype(float), np.ones((len(without), subjects))]),
+        )
 
     def values(self, cells: Cells) -> Array:
         """The mean of each draw [draws]; nan where a draw has no item."""

@@ -20,21 +20,12 @@ from unlearnbench.leaderboard.score import (
     recovery,
     robust,
 )
-from unlearnbench.leaderboard.uncertainty import LEVEL
+from unlearnbench.leaderboard.spread import Quantity, parts, quantity
 from unlearnbench.records.any_attack import name_of
 
 BASE, ORACLE = "none", "oracle"
 Runs = Mapping[int, Mapping[str, Answered]]
 """Of one method: by seed, the tasks that it answers."""
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number between 0 and 1, with an interval of 95 %."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -64,8 +55,10 @@ class Ranking:
     """What forgetting is read against: `oracle`, or `chance` where there is none."""
     left_out: tuple[str, ...]
     """Tasks on which base and reference are too near each other to tell anything."""
+    subjects: int
     scored: Mapping[str, Mapping[str, Array]] = field(default_factory=dict, compare=False, repr=False)
-    """F, R, B and S of each method by its label: the value, and that of each draw, which all methods share."""
+    """F, R, B and S of each method by its label: the value, that of each draw, which all methods share, and without
+    each seed."""
 
 
 def ranking(methods: Mapping[str, Runs], base: str = BASE, oracle: str = ORACLE) -> Ranking | None:
@@ -85,12 +78,14 @@ def ranking(methods: Mapping[str, Runs], base: str = BASE, oracle: str = ORACLE)
     lacks = {name: _lacking(runs, needed, seeds) for name, runs in methods.items()}
     scored = {name: table.axes(name) for name in methods}
     able = [n for n in methods if not lacks[n] and len(scored[n]) == 4]
-    placed = [_placed(n, methods[n], lacks[n], scored[n], reference=n in (base, oracle)) for n in methods]
+    quantities = {n: {key: quantity(one, table.subjects) for key, one in scored[n].items()} for n in methods}
+    placed = [Placed(n, n in (base, oracle), tuple(sorted(methods[n])), lacks[n], quantities[n]) for n in methods]
     if able:
-        placed = _with_places(placed, able, scored, {base, oracle})
+        placed = _with_places(placed, able, scored, table.subjects)
     # Of those that have nothing, the one that did nothing is last.
     order = sorted(placed, key=lambda one: (one.rank is None, -_value(one), one.method == base, one.method))
-    return Ranking(tuple(order), "oracle" if table.oracle else "chance", tuple(table.left_out), scored)
+    against = "oracle" if table.oracle else "chance"
+    return Ranking(tuple(order), against, tuple(table.left_out), table.subjects, scored)
 
 
 class _Table:
@@ -100,7 +95,7 @@ class _Table:
         self.methods, self.base, self.oracle, self.needed = methods, base, oracle, needed
         parts = [part for runs in methods.values() for task in needed for part in _parts(runs, task)]
         self.grid = Grid.of(parts)
-        self.draws = Draws.of(self.grid)
+        self.draws, self.subjects = Draws.of(self.grid), len(self.grid.clusters)
         self.kinds = {task: next(iter(methods[base].values()))[task] for task in needed}
         self.references = {t: self._reference(t) for t in needed if self.kinds[t].axis != "robust"}
         self.left_out = [task for task, one in self.references.items() if not one.room]
@@ -163,36 +158,23 @@ def _parts(runs: Runs, task: str) -> list[dict[int, Sequence[tuple[str, float]]]
 
 def _lacking(runs: Runs, needed: Sequence[str], seeds: Sequence[int]) -> tuple[str, ...]:
     lost = [f"seed {seed}" for seed in seeds if seed not in runs]
-    tasks = {task for seed, mine in runs.items() if seed in seeds for task in needed if task not in mine}
+    tasks = {task for mine in runs.values() for task in needed if task not in mine}
     return (*lost, *sorted({name_of(task) for task in tasks}))
 
 
-def _placed(name: str, runs: Runs, lacks: tuple[str, ...], axes: Mapping[str, Array], *, reference: bool) -> Placed:
-    quantities = {key: quantity(array) for key, array in axes.items()}
-    return Placed(name, reference, tuple(sorted(runs)), lacks, quantities)
-
-
-def quantity(array: Array) -> Quantity:
-    """The value that stands first, and 95 % of the draws of it behind."""
-    low, high = np.nanquantile(array[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Quantity(float(array[0]), float(min(low, array[0])), float(max(high, array[0])))
-
-
 def _with_places(
-    placed: Sequence[Placed], able: Sequence[str], scored: Mapping[str, Mapping[str, Array]], references: set[str]
+    placed: Sequence[Placed], able: Sequence[str], scored: Mapping[str, Mapping[str, Array]], subjects: int
 ) -> list[Placed]:
     """Places are among all, tiers among methods with a score.
 
     An oracle is as good as anything in everything; and to keep all or to forget all, and nothing else, is no trade-off.
     """
-    scores = np.stack([scored[name]["S"] for name in able])
-    axes = np.stack([np.stack([scored[name][key] for key in "FRB"]) for name in able])
-    places = dict(zip(able, ranks(scores[:, 0], scores[:, 1:]), strict=True))
-    least = np.nanquantile(scores[:, 1:], (1 - LEVEL) / 2, axis=1)
-    entered = [i for i, name in enumerate(able) if name not in references and least[i] > 0]
-    levels = tiers(axes[entered][..., 0]) if entered else []
-    fronts = chance_of_front(axes[entered][..., 1:]) if entered else []
-    by_name = {able[i]: (levels[at], fronts[at]) for at, i in enumerate(entered)}
+    places = dict(zip(able, ranks(parts(np.stack([scored[name]["S"] for name in able])), subjects), strict=True))
+    entered = [one.method for one in placed if one.method in able and not one.reference and one.axes["S"].low > 0]
+    axes = [np.stack([scored[name][key] for key in "FRB"]) for name in entered]
+    found = parts(np.stack(axes)) if axes else None
+    levels, fronts = (tiers(found.value), chance_of_front(found.draws)) if found else ([], [])
+    by_name = dict(zip(entered, zip(levels, fronts, strict=True), strict=True))
     none = (None, None)
     return [
         replace(

@@ -8,7 +8,8 @@ from tabulate import tabulate
 
 from unlearnbench.leaderboard.entries import Entry, rows
 from unlearnbench.leaderboard.evidence import Answered
-from unlearnbench.leaderboard.ranking import BASE, ORACLE, Placed, Quantity, Ranking, ranking
+from unlearnbench.leaderboard.ranking import BASE, ORACLE, Placed, Ranking, ranking
+from unlearnbench.leaderboard.spread import Quantity
 from unlearnbench.leaderboard.standings import Setting
 from unlearnbench.records.any_attack import name_of
 
@@ -67,6 +68,8 @@ def notes(one: Ranking) -> list[str]:
     for key, what in (("F", "no way of asking"), ("R", "nothing to keep"), ("B", "no attack")):
         if not any(key in row.axes for row in one.placed):
             found.append(f"not ranked: {what} was asked for, so that nothing is known of {key} {AXES[key]}")
+    if {len(row.seeds) for row in one.placed} == {1}:
+        found.append("of one seed: how much methods vary with it is not known, and in no interval")
     left_out = ", ".join(name_of(task) for task in one.left_out)
     found += [f"counted for nobody, since base and reference are alike there: {left_out}"] if left_out else []
     return found + (["there is no oracle: F is read against a guess"] if one.against == "chance" else [])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unlearnbench.leaderboard.cells import Array
+from unlearnbench.leaderboard.spread import Parts, freedom
 from unlearnbench.leaderboard.uncertainty import LEVEL
 
 
@@ -20,27 +21,41 @@ class Rank(NamedTuple):
         return str(self.first) if self.first == self.last else f"{self.first}–{self.last}"
 
 
-def ranks(values: Array, draws: Array) -> list[Rank]:
-    """Of each method, from the values [methods] and those of the same draws [methods, draws].
+def ranks(found: Parts, subjects: int) -> list[Rank]:
+    """Of each method, from the values [methods] and those of the same draws and without the same seeds [methods, …].
 
     A pair is different where its distance, in its own standard errors, is more than what the largest such distance of
     all pairs exceeds in one table of twenty where all methods are alike (max-T; after Mogstad, Romano, Shaikh and
-    Wilhelm, 2024): all places hold together with 95 %.
+    Wilhelm, 2024): all places hold together with 95 %. How much a pair varies with the seed is known from few of them;
+    half of it is therefore what pairs of this table vary by on average (a moderated t, after Smyth, 2004).
     """
-    count = len(values)
-    apart, distance = values[:, None] - values[None, :], np.zeros((count, count))
-    largest = np.zeros(draws.shape[-1])
+    count = len(found.value)
+    apart, variance = found.value[:, None] - found.value, np.zeros((count, count))
+    largest = np.zeros(found.draws.shape[-1])
     for i in range(count):  # a row at a time: all pairs of a few hundred methods would fill the memory
-        moved = draws[i] - draws - apart[i][:, None]
-        spread = np.sqrt(np.nanmean(moved**2, axis=-1))
+        row = Parts(apart[i], found.draws[i] - found.draws, found.without[i] - found.without)
+        variance[i] = row.variance
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.where(spread[:, None] > 0, np.abs(moved) / spread[:, None], 0.0)
-            distance[i] = np.where(spread > 0, apart[i] / spread, np.sign(apart[i]) * np.inf)
-        largest = np.fmax(largest, np.nanmax(ratios, axis=0))
-    distance = np.where(apart == 0, 0.0, distance)
+            ratios = np.abs(row.draws - row.value[:, None]) / np.sqrt(variance[i])[:, None]
+        largest = np.fmax(largest, np.nanmax(np.where(variance[i][:, None] > 0, ratios, 0.0), axis=0))
     least = float(np.nanquantile(largest, LEVEL)) if count > 1 else np.inf
-    better, worse = (distance > least).sum(1), (distance < -least).sum(1)
+    error, critical = _moderated(found, variance, least, subjects)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.where(apart == 0, 0.0, apart / error)
+    better, worse = (distance > critical).sum(1), (distance < -critical).sum(1)
     return [Rank(1 + int(w), count - int(b)) for b, w in zip(better, worse, strict=True)]
+
+
+def _moderated(found: Parts, variance: Array, least: float, subjects: int) -> tuple[Array, Array]:
+    """The standard error of each pair, and how many of them it must be apart."""
+    from scipy.stats import norm, t
+
+    seeds = found.without.shape[-1]
+    own = Parts(variance, variance, found.without[:, None] - found.without).over_seeds
+    others, varied = np.maximum(variance - own, 0.0), variance > 0
+    over_seeds = np.where(varied, (own + own[varied].mean()) / 2, 0.0) if varied.any() else own
+    df = freedom(over_seeds, 2 * (seeds - 1), others, subjects - 1)
+    return np.sqrt(over_seeds + others), np.asarray(t.isf(norm.sf(least), df))
 
 
 def tiers(axes: Array) -> list[int]:

@@ -1,7 +1,7 @@
 """Forgotten, kept, robust, and their harmonic mean: each from 0, the untouched model, to 1, the oracle.
 
-All functions are of arrays whose first entry is the value and whose others are the same of each draw, so that a score
-is as sure as what it is made of, references included.
+All functions are of arrays whose first entry is the value and whose others are the same of each draw and without each
+seed, so that a score is as sure as what it is made of, references included.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from unlearnbench.leaderboard.cells import Array, Cells
 from unlearnbench.leaderboard.draws import Draws
+from unlearnbench.leaderboard.spread import parts
 
 LEAST_HEADROOM = 0.05
 """Between base and reference; on a task with less, nothing can be told."""
@@ -49,7 +50,7 @@ class Reference:
     def room(self) -> bool:
         """Whether base and reference are far enough apart; else the task is left out for every method."""
         apart = self.base - self.other
-        spread = float(np.nanstd(apart[1:])) if len(apart) > 1 else 0.0
+        spread = float(np.sqrt(parts(apart).variance)) if len(apart) > 1 else 0.0
         return bool(apart[0] >= max(LEAST_HEADROOM, ERRORS * spread))
 
 

@@ -7,13 +7,16 @@ import pytest
 from scipy import stats
 
 from unlearnbench.leaderboard.cells import Cells, Grid
-from unlearnbench.leaderboard.draws import Draws
+from unlearnbench.leaderboard.draws import DRAWS, Draws
 from unlearnbench.leaderboard.paired import difference, equivalent, holm, sign_flip
 from unlearnbench.leaderboard.ranks import chance_of_front, ranks, tiers
+from unlearnbench.leaderboard.score import along
+from unlearnbench.leaderboard.spread import Parts, freedom, parts, quantity
 from unlearnbench.leaderboard.uncertainty import mean_of
 from unlearnbench.records.estimate import mean_over_clusters
 
 RUNS = 400
+NAMES = tuple(map(str, range(64)))
 Generator = np.random.Generator
 
 
@@ -174,6 +177,7 @@ def test_draws_have_the_mean_and_the_error_of_the_cells() -> None:
 
     values = Draws.of(grid).values(cells)
 
+    assert len(values) == DRAWS, "without its only seed there is nothing"
     assert values.mean() == pytest.approx(cells.value, abs=0.005)
     assert values.std() == pytest.approx(mean_of(cells).error, rel=0.1)
 
@@ -195,7 +199,7 @@ def test_places_exclude_what_is_far_apart_and_nothing_that_is_near() -> None:
     values = np.array([0.9, 0.5, 0.49, 0.1])
     draws = values[:, None] + rng.normal(0, 0.05, (4, 2000))
 
-    assert [str(one) for one in ranks(values, draws)] == ["1", "2–3", "2–3", "4"]
+    assert [str(one) for one in ranks(Parts(values, draws, np.zeros((4, 0))), 99)] == ["1", "2–3", "2–3", "4"]
 
 
 def test_places_of_methods_that_are_alike_hold_together() -> None:
@@ -204,12 +208,64 @@ def test_places_of_methods_that_are_alike_hold_together() -> None:
     for _ in range(RUNS):
         values = rng.normal(0, 0.05, 6)
         draws = values[:, None] + rng.normal(0, 0.05, (6, 1000))
-        wrong += any(place.first > 1 or place.last < 6 for place in ranks(values, draws))
+        wrong += any(place != (1, 6) for place in ranks(Parts(values, draws, np.zeros((6, 0))), 999))
     assert wrong / RUNS <= 0.08
 
 
+@pytest.mark.parametrize(
+    ("seeds", "seed_sds"),
+    [
+        (1, [0.0] * 6),
+        (3, [0.0] * 6),
+        (3, [0.05] * 6),
+        (3, [0.1] * 6),
+        (5, [0.1] * 6),
+        (3, [0.0, 0.02, 0.05, 0.05, 0.1, 0.2]),
+        (5, [0.01, 0.01, 0.01, 0.1, 0.1, 0.1]),
+    ],
+    ids=str,
+)
+def test_intervals_and_places_hold_however_much_methods_vary_with_their_seed(seeds: int, seed_sds: list[float]) -> None:
+    """All methods are truly equal, at 0. Draws alone would exclude a place in half of the tables of three seeds."""
+    rng, grid, covered, wrong, tables = np.random.default_rng(3), Grid(tuple(range(seeds)), NAMES), 0, 0, RUNS // 2
+    drawn = Draws.of(grid)
+    for _ in range(tables):
+        by_subject = rng.normal(0, 0.4, len(NAMES))
+        found = []
+        for sd in seed_sds:
+            varied = rng.normal(0, sd, (seeds, 1)) + rng.normal(0, 0.2, (seeds, len(NAMES)))
+            found.append(along(Cells(by_subject + varied, np.ones((seeds, len(NAMES)))), drawn))
+        intervals = [quantity(one, len(NAMES), -1.0) for one in found]
+        covered += sum(one.low <= 0 <= one.high for one in intervals)
+        wrong += any(place != (1, len(found)) for place in ranks(parts(np.stack(found)), len(NAMES)))
+    assert 0.92 <= covered / tables / len(seed_sds) <= 0.99
+    assert wrong / tables <= 0.08
+
+
+def test_a_variance_has_the_freedom_of_its_parts() -> None:
+    """All of seeds: that of seeds; all of subjects: that of subjects; nothing: as sure as can be."""
+    one, none = np.array(0.5), np.array(0.0)
+    assert freedom(one, 2, none, 63) == pytest.approx(2)
+    assert freedom(none, 2, one, 63) == pytest.approx(63)
+    assert freedom(none, 2, none, 63) == np.inf
+    assert freedom(one, 2, one, 2) == pytest.approx(4)
+
+
+def test_what_is_over_seeds_is_the_variance_of_their_mean() -> None:
+    """Where every subject is alike the jackknife is the textbook's variance of a mean."""
+    by_seed = np.array([[0.1], [0.4], [0.9]])
+    grid = Grid((0, 1, 2), NAMES)
+    found = parts(along(Cells(by_seed + np.zeros((3, len(NAMES))), np.ones((3, len(NAMES)))), Draws.of(grid)))
+
+    assert found.without.tolist() == pytest.approx([0.65, 0.5, 0.25])
+    assert found.over_seeds == pytest.approx(by_seed.var(ddof=1) / 3)
+    assert found.variance == pytest.approx(by_seed.var(ddof=1) / 3, rel=0.1)
+
+
 def test_equal_scores_without_any_noise_share_their_places() -> None:
-    assert [str(one) for one in ranks(np.array([1.0, 1.0, 0.0]), np.array([[1.0] * 9, [1.0] * 9, [0.0] * 9]))] == [
+    values = np.array([1.0, 1.0, 0.0])
+    found = Parts(values, np.repeat(values[:, None], 9, axis=1), np.repeat(values[:, None], 3, axis=1))
+    assert [str(one) for one in ranks(found, 9)] == [
         "1–2",
         "1–2",
         "3",

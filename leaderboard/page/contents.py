@@ -13,8 +13,9 @@ from typing import Any
 from unlearnbench.leaderboard.board import Board
 from unlearnbench.leaderboard.entries import Entry
 from unlearnbench.leaderboard.page.curves import curves
-from unlearnbench.leaderboard.ranking import Placed, Quantity, Ranking, quantity
+from unlearnbench.leaderboard.ranking import Placed, Ranking
 from unlearnbench.leaderboard.rankings import AXES, notes
+from unlearnbench.leaderboard.spread import Quantity, quantity
 from unlearnbench.leaderboard.standings import Score, Setting, Standing
 from unlearnbench.leaderboard.submissions.levels import lowest
 from unlearnbench.records.checked import LEVELS
@@ -117,7 +118,7 @@ def _differences(one: Ranking | None) -> Json:
         return {"methods": [], "pairs": []}
     methods = [row.method for row in one.placed if row.rank is not None]
     pairs = [
-        [_quantity(quantity(one.scored[first][axis] - one.scored[second][axis])) for axis in AXES]
+        [_quantity(quantity(one.scored[first][axis] - one.scored[second][axis], one.subjects, -1.0)) for axis in AXES]
         for first, second in itertools.combinations(methods, 2)
     ]
     return {"methods": methods, "pairs": pairs}
