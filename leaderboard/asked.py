@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unlearnbench.hashing import bytes_hash
@@ -23,6 +23,21 @@ def asked_of(record: Record, rows: Mapping[str, Rows]) -> dict[str, str]:
 def same_questions(record: Record) -> tuple[str, str, int]:
     """What two runs share if their tasks are about the same facts of the same model: model, facts and seed."""
     return record.spec.model.model_dump_json(), record.spec.facts.model_dump_json(), record.spec.seed
+
+
+def same_table(record: Record) -> tuple[str, str]:
+    """What runs at several seeds share, each of which draws other items."""
+    return record.spec.model.model_dump_json(), record.spec.facts.model_dump_json(exclude={"items_sha256"})
+
+
+def called(key: str, others: Iterable[str]) -> str:
+    """A task, by its key; with what it has otherwise than those of its name among the others."""
+    spec = json.loads(key)
+    alike = [one for one in map(json.loads, others) if one["name"] == spec["name"]]
+    if not alike:
+        return str(spec["name"])
+    own = [f"{k}={v}" for k, v in spec["settings"].items() if any(one["settings"].get(k) != v for one in alike)]
+    return f"{spec['name']}[{','.join(own)}]" if own else f"{spec['name']} as it is in the board's release"
 
 
 def difference(mine: TaskResult, rows: Rows, base: TaskResult, base_rows: Rows) -> str | None:

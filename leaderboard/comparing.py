@@ -10,7 +10,7 @@ from unlearnbench.errors import UsageError
 from unlearnbench.leaderboard.cells import Grid
 from unlearnbench.leaderboard.evidence import Line, valued
 from unlearnbench.leaderboard.paired import difference, holm
-from unlearnbench.leaderboard.uncertainty import LEVEL
+from unlearnbench.leaderboard.uncertainty import LEVEL, Mean
 from unlearnbench.records.any_attack import key_of
 from unlearnbench.records.record import MetricResult, Record, TaskResult, metric_of
 
@@ -47,7 +47,7 @@ class Compared:
     p: float
     """That there is no difference, corrected for all that is compared here (Holm)."""
     detectable: float
-    """The difference that would have been seen four times in five."""
+    """The true difference that the t test would have seen four times in five, as one of all that are compared here."""
     won: int
     lost: int
     """Items on which the second is better, and worse."""
@@ -65,20 +65,25 @@ class Compared:
         return more if self.direction == "max" else less
 
 
-def compared(contestants: Sequence[Contestant], lines: Lines) -> list[Compared]:
-    """Every pair on every task that both were asked, corrected together.
+def compared(
+    contestants: Sequence[Contestant], lines: Lines, note: Callable[[str], None] = lambda _: None
+) -> list[Compared]:
+    """Every pair on every task that both were asked, corrected together; `note` is told of tasks that say nothing.
 
     Raises `UsageError` for what cannot be compared, with the field in which the two differ.
     """
-    found = list[Compared]()
+    found = list[tuple[Compared, Mean]]()
     for first, second in combinations(contestants, 2):
         _refuse_unlike(first, second)
-        found += _pair(first, second, lines)
+        found += _pair(first, second, lines, note)
     if not found:
         names = ", ".join(one.name for one in contestants)
         raise UsageError(f"{names} were asked no task in common", "ask them the same with `run --tasks`")
-    corrected = holm([one.p for one in found])
-    return [replace(one, p=p) for one, p in zip(found, corrected, strict=True)]
+    corrected = holm([one.p for one, _ in found])
+    return [
+        replace(one, p=p, detectable=mean.detectable(len(found)))
+        for (one, mean), p in zip(found, corrected, strict=True)
+    ]
 
 
 def verdict(first: str, second: str, found: Sequence[Compared]) -> str:
@@ -92,11 +97,15 @@ def verdict(first: str, second: str, found: Sequence[Compared]) -> str:
         said.append(f"is worse{'' if better else f' than {first}'} on {_listed(worse)}")
     if open_:
         seen = max(one.detectable for one in mine if one.better is None)
-        said.append(f"cannot be told from it on {_listed(open_)}, where up to {seen:.2f} could have been missed")
+        said.append(
+            f"cannot be told from it on {_listed(open_)}, where {seen:.2f} would have been missed one time in five"
+        )
     return f"{second} {', and '.join(said)}."
 
 
-def _pair(first: Contestant, second: Contestant, lines: Lines) -> list[Compared]:
+def _pair(
+    first: Contestant, second: Contestant, lines: Lines, note: Callable[[str], None]
+) -> list[tuple[Compared, Mean]]:
     seeds = sorted(set(first.runs) & set(second.runs))
     asked = [[{key_of(t.spec): t for t in one.runs[seed].tasks} for seed in seeds] for one in (first, second)]
     shared = [key for key in asked[0][0] if all(key in tasks for side in asked for tasks in side)]
@@ -109,7 +118,10 @@ def _pair(first: Contestant, second: Contestant, lines: Lines) -> list[Compared]
                 {s: _items(metric, lines(one.runs[s], task)) for s, task in zip(seeds, side, strict=True)}
                 for one, side in zip((first, second), tasks, strict=True)
             ]
-            found.append(_compare(first.name, second.name, tasks[0][0], metric, items[0], items[1]))
+            try:
+                found.append(_compare(first.name, second.name, tasks[0][0], metric, items[0], items[1]))
+            except ValueError as error:  # of one subject, or of none
+                note(f"{first.name} and {second.name} are not compared on {tasks[0][0].spec.name}: {error}")
     return found
 
 
@@ -122,7 +134,9 @@ def _items(metric: MetricResult, lines: Iterable[Line]) -> dict[str, tuple[str, 
     return {line["item"]: (line["cluster"], value) for line, value in mine}
 
 
-def _compare(first: str, second: str, task: TaskResult, metric: MetricResult, a: Items, b: Items) -> Compared:
+def _compare(
+    first: str, second: str, task: TaskResult, metric: MetricResult, a: Items, b: Items
+) -> tuple[Compared, Mean]:
     for seed in a:
         if a[seed].keys() != b[seed].keys():
             other = sorted(a[seed].keys() ^ b[seed].keys())[0]
@@ -137,7 +151,7 @@ def _compare(first: str, second: str, task: TaskResult, metric: MetricResult, a:
     changes = [b[seed][item][1] - value for seed in a for item, (_, value) in a[seed].items()]
     up, down = sum(change > 0 for change in changes), sum(change < 0 for change in changes)
     won, lost = (up, down) if metric.direction == "max" else (down, up)
-    return Compared(
+    one = Compared(
         first=first,
         second=second,
         task=task.spec.name,
@@ -148,13 +162,14 @@ def _compare(first: str, second: str, task: TaskResult, metric: MetricResult, a:
         low=low,
         high=high,
         p=found.p,
-        detectable=found.mean.detectable,
+        detectable=found.mean.detectable(),
         won=won,
         lost=lost,
         items=len(changes),
         seeds=found.mean.seeds,
         subjects=found.mean.clusters,
     )
+    return one, found.mean
 
 
 def _refuse_unlike(first: Contestant, second: Contestant) -> None:

@@ -17,9 +17,9 @@ FORMATS = {"table": "simple", "markdown": "github", "latex": "latex_booktabs"}
 """What `tabulate` calls them; csv and json besides."""
 LEGEND = (
     "Δ: second minus first, on the same items at the same seeds, with 95 % over seeds and subjects. p: the larger of a"
-    " sign-flip and a t test, corrected for all that is compared here (Holm). Missed: a difference up to this one would"
-    " have been overlooked one time in five. Of forgetting and of attacks less is better (below the oracle it is no"
-    " better), of keeping more."
+    " sign-flip and a t test, corrected for all that is compared here (Holm). Missed: a true difference of this size"
+    " would have been overlooked one time in five, a smaller one more often. Of forgetting and of attacks less is"
+    " better (below the oracle it is no better), of keeping more."
 )
 
 

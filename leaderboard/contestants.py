@@ -9,11 +9,14 @@ from typing import NamedTuple
 
 from unlearnbench.errors import UnknownName, UsageError
 from unlearnbench.leaderboard.comparing import Contestant
+from unlearnbench.leaderboard.standings import Groups, Setting, grouped, labelled
 from unlearnbench.records import store
 from unlearnbench.records.record import Record
 
 Found = list[tuple[Path, Record]]
 """Folders, and their records."""
+Key = tuple[Setting, str]
+"""A row of a table: the setting, and the method."""
 
 
 class Entered(NamedTuple):
@@ -23,30 +26,44 @@ class Entered(NamedTuple):
     folders: Mapping[str, Path]
 
 
-def contestants(words: Sequence[str], results: Path, facts: str | None) -> list[Entered]:
-    """Those that the words mean. Labels are looked up among the records below `results`, which are read once."""
+def contestants(words: Sequence[str], results: Path, facts: str | None, model: str | None = None) -> list[Entered]:
+    """Those that the words mean. Labels are looked up among the records below `results`, which are read once.
+
+    `facts` and `model` are names, as in the table or without what tells versions apart.
+    """
     table = cache(lambda: _below(results))
-    return [_contestant(word, table, facts) for word in words]
+    return [_contestant(word, table, facts, model) for word in words]
 
 
-def _contestant(word: str, table: Callable[[], Found], facts: str | None) -> Entered:
+def _contestant(word: str, table: Callable[[], Found], facts: str | None, model: str | None) -> Entered:
     """The valid runs that a word means, the latest of each seed.
 
-    Raises `UsageError` where there are none, or runs of several methods or on several fact sets.
+    Raises `UsageError` where there are none, or those of several rows of a table, or of several tables.
     """
     path = Path(word)
     if (path / "config.json").is_file() and (path.parent / store.RESULT).is_file():
         path = path.parent  # a saved model, beside its record
-    records = store.records(path) if path.is_dir() else _labelled(word, table())
-    valid = [(f, one) for f, one in records if one.status == "completed" and facts in (None, one.spec.facts.label)]
-    if not valid:
-        raise UsageError(f"there is no valid run of {word!r}{f' on {facts}' if facts else ''}")
-    labels = sorted({f"{one.label} on {one.spec.facts.label}, {one.spec.model.name}" for _, one in valid})
-    if len(labels) > 1:
-        raise UsageError(f"{word!r} means several: {'; '.join(labels)}", "say --facts, or a folder of one of them")
-    latest = sorted(valid, key=lambda found: found[1].sessions[0].created_at)
-    runs = {one.spec.seed: one for _, one in latest}
-    return Entered(Contestant(latest[-1][1].label, runs), {one.identity.record_hash: folder for folder, one in latest})
+    records = store.records(path) if path.is_dir() else table()
+    groups = grouped(one for _, one in records)
+    labels = labelled(groups)
+    meant = list(groups) if path.is_dir() else _labelled(word, groups, labels)
+    rows = {
+        key: valid
+        for key in meant
+        if facts in (None, key[0].facts, groups[key][-1].spec.facts.label)
+        and model in (None, key[0].model, groups[key][-1].spec.model.name)
+        and (valid := [one for one in groups[key] if one.status == "completed"])
+    }
+    if not rows:
+        wanted = "".join(f" on {one}" for one in (facts, model) if one)
+        raise UsageError(f"there is no valid run of {word!r}{wanted}")
+    if len(rows) > 1:
+        told = sorted(f"{labels[key]} on {key[0].facts}, {key[0].model}, {key[0].details}" for key in rows)
+        raise UsageError(f"{word!r} means several: {'; '.join(told)}", "say --facts, --model, or a folder of one")
+    ((key, latest),) = rows.items()
+    folders = {one.identity.record_hash: folder for folder, one in records}
+    runs = {one.spec.seed: one for one in latest}
+    return Entered(Contestant(labels[key], runs), {h: folders[h] for h in (o.identity.record_hash for o in latest)})
 
 
 def _below(results: Path) -> Found:
@@ -55,10 +72,9 @@ def _below(results: Path) -> Found:
     return store.records(results)
 
 
-def _labelled(label: str, found: Found) -> Found:
-    mine = [(folder, one) for folder, one in found if one.label == label]
-    if not mine:  # a name alone, where it has one label: several are refused by the caller, which lists them
-        mine = [(folder, one) for folder, one in found if one.spec.method.name == label]
-    if not mine:
-        raise UnknownName("method", label, {one.label for _, one in found})
-    return mine
+def _labelled(label: str, groups: Groups, labels: Mapping[Key, str]) -> list[Key]:
+    """Rows of this label; else rows whose method is called so: several are refused by the caller, which lists them."""
+    for name in (labels.__getitem__, lambda key: groups[key][-1].label, lambda key: groups[key][-1].spec.method.name):
+        if mine := [key for key in groups if name(key) == label]:
+            return mine
+    raise UnknownName("method", label, set(labels.values()))

@@ -87,7 +87,7 @@ def read(folders: Sequence[Path], progress: Progress = iter, index: Index | None
             raise UsageError(f"there is no results folder {folder}", "run something first, or name the folder")
     found, homes = Read([], [], []), dict[Path, Home | None]()
     with _nothing_collected():
-        for path in progress([path for folder in folders for path in store.result_files(folder)]):
+        for path in progress(list(_once(folders))):
             try:
                 reading, home = _reading(path.parent, index), _home(path.parent, homes)
             except UnlearnBenchError as error:
@@ -96,6 +96,18 @@ def read(folders: Sequence[Path], progress: Progress = iter, index: Index | None
             found.entries.append(_entry(path.parent, reading, home))
     gone = {name for home in homes.values() if home and home.verified for name in home.verified.supersedes}
     return _judged(found, gone)
+
+
+def _once(folders: Sequence[Path]) -> Iterator[Path]:
+    """The records below the folders, of which one may lie in another."""
+    seen = set[Path]()
+    for folder in folders:
+        whole = folder.resolve()
+        for path in store.result_files(folder):
+            place = whole / path.relative_to(folder)
+            if place not in seen:
+                seen.add(place)
+                yield path
 
 
 def rows(entries: Sequence[Entry]) -> dict[tuple[Setting, str], list[Entry]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from unlearnbench.leaderboard.asked import called
 from unlearnbench.leaderboard.cells import Array, Grid
 from unlearnbench.leaderboard.draws import Draws
 from unlearnbench.leaderboard.evidence import Answered
@@ -74,8 +75,9 @@ def ranking(methods: Mapping[str, Runs], base: str = BASE, oracle: str = ORACLE)
     # Seeds are the base's: whoever has more of them could show the best.
     methods = {name: {seed: runs[seed] for seed in seeds if seed in runs} for name, runs in methods.items()}
     methods = {name: runs for name, runs in methods.items() if runs}
-    table = _Table(methods, base, oracle if oracle in methods else None, needed)
     lacks = {name: _lacking(runs, needed, seeds) for name, runs in methods.items()}
+    # One that was asked less would stand for other facts than the base does.
+    table = _Table(methods, base, oracle if oracle in methods and not lacks[oracle] else None, needed)
     scored = {name: table.axes(name) for name in methods}
     able = [n for n in methods if not lacks[n] and len(scored[n]) == 4]
     quantities = {n: {key: quantity(one, table.subjects) for key, one in scored[n].items()} for n in methods}
@@ -110,11 +112,9 @@ class _Table:
                 one = of(values, {task: self.references[task] for task in tasks})
                 found |= {} if one is None else {key: one}
         attacks = [task for task in self.needed if self.kinds[task].axis == "robust"]
-        recoveries = {
-            name_of(task).rpartition("/")[2]: one for task in attacks if (one := self._recovery(name, task)) is not None
-        }
+        recoveries = {task: one for task in attacks if (one := self._recovery(name, task)) is not None}
         if attacks and len(recoveries) == len(attacks):
-            left = robust(recoveries)
+            left = robust([(name_of(task).rpartition("/")[2], one) for task, one in recoveries.items()])
             found |= {} if left is None else {"B": left}
         return {**found, "S": harmonic(list(found.values()))} if len(found) == 3 else found
 
@@ -157,9 +157,9 @@ def _parts(runs: Runs, task: str) -> list[dict[int, Sequence[tuple[str, float]]]
 
 
 def _lacking(runs: Runs, needed: Sequence[str], seeds: Sequence[int]) -> tuple[str, ...]:
-    lost = [f"seed {seed}" for seed in seeds if seed not in runs]
-    tasks = {task for mine in runs.values() for task in needed if task not in mine}
-    return (*lost, *sorted({name_of(task) for task in tasks}))
+    lost = [f"a valid run at seed {seed}" for seed in seeds if seed not in runs]
+    tasks = {called(task, mine) for mine in runs.values() for task in needed if task not in mine}
+    return (*lost, *sorted(tasks))
 
 
 def _with_places(

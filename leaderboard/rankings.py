@@ -72,7 +72,9 @@ def notes(one: Ranking) -> list[str]:
         found.append("of one seed: how much methods vary with it is not known, and in no interval")
     left_out = ", ".join(name_of(task) for task in one.left_out)
     found += [f"counted for nobody, since base and reference are alike there: {left_out}"] if left_out else []
-    return found + (["there is no oracle: F is read against a guess"] if one.against == "chance" else [])
+    return found + (
+        ["there is no oracle that was asked the same: F is read against a guess"] if one.against == "chance" else []
+    )
 
 
 def _quantity(one: Quantity | None) -> str:

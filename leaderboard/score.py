@@ -6,7 +6,7 @@ seed, so that a score is as sure as what it is made of, references included.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -69,10 +69,13 @@ def kept(values: Mapping[str, Array], references: Mapping[str, Reference]) -> Ar
     return _mean([_share(v - r.other, r.base - r.other) for v, r in _paired(values, references)])
 
 
-def robust(recoveries: Mapping[str, Array]) -> Array | None:
-    """B: the mean over families of what the worst attack of the family leaves forgotten, by name of the attack."""
+def robust(recoveries: Iterable[tuple[str, Array]]) -> Array | None:
+    """B: the mean over families of what the worst attack of the family leaves forgotten, by name of the attack.
+
+    One attack may be there several times, with other settings.
+    """
     worst: dict[str, Array] = {}
-    for attack, recovery in recoveries.items():
+    for attack, recovery in recoveries:
         name = family_of(attack)
         left = 1 - np.clip(recovery, 0, 1)
         worst[name] = np.minimum(worst[name], left) if name in worst else left

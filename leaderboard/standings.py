@@ -84,7 +84,7 @@ def standings(
     for (setting, _), members in groups.items():
         tables.setdefault(setting, []).extend(members)
     bases = {setting: [one for one in members if _is(one, "none")] for setting, members in tables.items()}
-    common = {setting: _common(members, attacks) for setting, members in tables.items()}
+    common = {setting: _common(bases[setting] or members, attacks) for setting, members in tables.items()}
     rows = []
     for (setting, key), members in groups.items():
         valid = [record for record in members if record.status == "completed"]
@@ -138,7 +138,7 @@ def _warnings(record: Record) -> list[str]:
 
 
 def _common(found: Sequence[Record], attacks: Mapping[str, Mapping[str, Found]]) -> set[str]:
-    """The attacks that all valid ones of these runs that were attacked at all have stood."""
+    """The attacks that all of these runs have stood, of those that are valid and were attacked at all."""
     valid = [one for one in found if one.status == "completed"]
     each = [set(mine) for one in valid if (mine := attacks.get(one.identity.record_hash))]
     return set.intersection(*each) if each else set()
@@ -173,15 +173,18 @@ def _columns(found: Sequence[Record]) -> dict[str, str]:
     Scores of two versions are not comparable and must not share a column.
     """
     tasks = {key_of(one.spec): one.spec for record in found for one in record.tasks}
-    names = [task.name for task in tasks.values()]
+    names = Counter(task.name for task in tasks.values())
+    # Whoever asks otherwise does not rename what the board's `none` was asked.
+    own = {key_of(one.spec): one.spec.name for record in found if _is(record, "none") for one in record.tasks}
+    times = Counter(own.values())
 
-    def called(task: TaskSpec) -> str:
-        if names.count(task.name) == 1:
+    def called(key: str, task: TaskSpec) -> str:
+        if names[task.name] == 1 or (key in own and times[task.name] == 1):
             return task.name
         settings = ",".join(f"{key}={value}" for key, value in task.settings.items())
         return f"{task.name}[{settings}] v{task.version} batch {task.batch_size} {task.source_sha256[7:11]}"
 
-    return {key: called(task) for key, task in tasks.items()}
+    return {key: called(key, task) for key, task in tasks.items()}
 
 
 def _setting(record: Record) -> Setting:

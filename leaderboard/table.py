@@ -21,7 +21,7 @@ def render(rows: Sequence[Standing], style: str = "simple") -> str:
     """One table per setting, in a `tabulate` style; invalid runs are listed below it."""
     settings = dict.fromkeys(row.setting for row in rows)
     parts = [_table([row for row in rows if row.setting == setting], style) for setting in settings]
-    return "\n\n".join([*parts, legend(rows)]) if parts else "There are no records."
+    return "\n\n".join([*parts, f"{legend(rows)} Rows are not ranked."]) if parts else "There are no records."
 
 
 def legend(rows: Sequence[Standing]) -> str:
@@ -33,7 +33,7 @@ def legend(rows: Sequence[Standing]) -> str:
             if task not in columns:
                 columns.append(task)
     said = [f"{', '.join(columns)}: {DIRECTIONS[way]}" for way, columns in sorted(ways.items(), reverse=True)]
-    return f"{LEGEND} {'; '.join(said)}. Rows are not ranked."
+    return f"{LEGEND} {'; '.join(said)}."
 
 
 def columns(rows: Sequence[Standing]) -> list[str]:

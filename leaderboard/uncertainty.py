@@ -40,10 +40,9 @@ class Mean(NamedTuple):
         n = min(float(self.items), spread / self.variance) if spread > 0 and self.variance > 0 else float(self.clusters)
         return score_interval(self.value, n, t)
 
-    @property
-    def detectable(self) -> float:
-        """The smallest true value that would be found different from 0 four times in five."""
-        return (quantile((1 + LEVEL) / 2, self.df) + quantile(POWER, self.df)) * self.error
+    def detectable(self, tests: int = 1) -> float:
+        """The smallest true value that would be found different from 0 four times in five, as one of so many tests."""
+        return (quantile(1 - (1 - LEVEL) / 2 / tests, self.df) + quantile(POWER, self.df)) * self.error
 
 
 def mean_of(cells: Cells) -> Mean:

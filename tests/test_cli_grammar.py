@@ -196,6 +196,20 @@ def test_a_command_that_cannot_be_right_ends_with_2_and_a_reason(
     assert capsys.readouterr().err.startswith("error: ")
 
 
+def test_a_suite_asks_ones_own_methods_what_it_asks_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """At its seeds, with the settings of its tasks, and not among its own results."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--suite", "core", "--methods", "npo[steps=3]", "--dry_run"]) == 0
+    told = capsys.readouterr()
+    shown = told.out + told.err
+    assert "npo[steps=3]" in shown
+    assert "oracle" not in shown
+    assert "results/scratch" in shown
+    assert shown.count("npo[steps=3]") >= 3
+
+
 def test_an_unknown_kind_to_list_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["ls", "cheeses"])

@@ -21,9 +21,9 @@ Share = Callable[[str], float]
 """How often a method is right, by task: of forgetting, of keeping, or an attack."""
 
 
-def key(task: str) -> str:
+def key(task: str, **settings: int) -> str:
     """As records have it."""
-    return json.dumps({"name": f"sports/{task}"})
+    return json.dumps({"name": f"sports/{task}", "settings": settings})
 
 
 def items(rng: np.random.Generator, share: float, kind: str) -> Items:
@@ -137,7 +137,7 @@ def test_less_than_the_base_was_asked_is_shown_and_has_no_place() -> None:
 
     assert found is not None
     placed = {one.method: one for one in found.placed}
-    assert placed["two seeds"].lacks == ("seed 2",)
+    assert placed["two seeds"].lacks == ("a valid run at seed 2",)
     assert placed["no probing"].lacks == ("sports/probing",)
     for name in ("two seeds", "no probing"):
         assert placed[name].rank is None
@@ -152,6 +152,30 @@ def test_a_table_without_a_base_cannot_be_ranked_and_one_without_an_oracle_is_re
     assert found is not None
     assert found.against == "chance"
     assert found.placed[0].method == "good"
+
+
+def test_an_attack_with_two_settings_counts_as_its_worst() -> None:
+    """And nobody loses B for it."""
+
+    def twice(runs: Runs) -> Runs:
+        return {seed: {**tasks, key("probing", layer=1): tasks[key("probing")]} for seed, tasks in runs.items()}
+
+    found, plain = ranking({name: twice(runs) for name, runs in METHODS.items()}), ranking(METHODS)
+
+    assert found is not None
+    assert plain is not None
+    values = [{one.method: one.axes["B"].value for one in r.placed} for r in (found, plain)]
+    assert values[0] == pytest.approx(values[1])
+
+
+def test_an_oracle_that_was_asked_less_is_none() -> None:
+    """Its mean would be of other facts than the base's."""
+    short = {seed: tasks for seed, tasks in METHODS["oracle"].items() if seed != 2}
+
+    found = ranking({**METHODS, "oracle": short})
+
+    assert found is not None
+    assert found.against == "chance"
 
 
 def test_a_task_on_which_base_and_reference_are_alike_counts_for_nobody() -> None:
@@ -181,7 +205,7 @@ def test_scores_are_those_of_their_definitions() -> None:
     assert forgotten({"t": number(0.0)}, references) == pytest.approx(number(1.0))
     assert kept({"t": number(0.6)}, references) == pytest.approx(number(0.5))
     assert recovery(number(0.5), number(0.2), number(0.8)) == pytest.approx(number(0.5))
-    found = robust({"relearning": number(0.2), "relearning_lora": number(0.6), "prompts": number(0.0)})
+    found = robust([("relearning", number(0.2)), ("relearning", number(0.6)), ("prompts", number(0.0))])
     assert found == pytest.approx(number((0.4 + 1.0) / 2))
     assert harmonic([number(0.5), number(1.0), number(1.0)]) == pytest.approx(number(0.75))
     assert harmonic([number(0.0), number(1.0), number(1.0)]) == pytest.approx(number(0.0))
@@ -205,7 +229,7 @@ def test_real_runs_are_ranked_from_their_item_logs(
     places = [line.split()[0] for line in shown.splitlines() if line.startswith(("oracle", "none", "random", "early"))]
     assert places[0] == "oracle"
     assert places[-1] == "early_mlps"
-    assert "not ranked, since they lack seed 1: early_mlps" in shown
+    assert "not ranked, since they lack a valid run at seed 1: early_mlps" in shown
     assert "S is their harmonic mean" in shown
 
 
@@ -233,6 +257,8 @@ def test_the_document_is_what_the_records_say_and_nothing_is_written_from_record
     assert run("--methods", "none,random_mlps", "--seeds", "0,1") == 0
     document = Path("results/LEADERBOARD.md")
 
+    assert main(["leaderboard", "build", "-o", "page.html"]) == 2
+    assert "--output FILE.md" in capsys.readouterr().err
     assert main(["leaderboard", "check"]) == 2
     assert "leaderboard build results" in capsys.readouterr().err
     assert main(["leaderboard", "build"]) == 0
@@ -249,7 +275,7 @@ def test_the_document_is_what_the_records_say_and_nothing_is_written_from_record
 
     path = next(Path("results").rglob("result.json"))
     path.write_text(path.read_text().replace('"n": 16', '"n": 17', 1))
-    assert main(["leaderboard", "build"]) == 2
+    assert main(["leaderboard", "build"]) == 1
     assert "nothing was written" in capsys.readouterr().err
     assert document.read_text() != text
 

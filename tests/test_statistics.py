@@ -99,7 +99,7 @@ def test_all_right_of_64_is_not_certainty() -> None:
 
 def test_what_could_have_been_seen_is_seen_four_times_in_five() -> None:
     rng = np.random.default_rng(5)
-    least = float(np.mean([mean_of(numbers(rng, 3, 64)).detectable for _ in range(50)]))
+    least = float(np.mean([mean_of(numbers(rng, 3, 64)).detectable() for _ in range(50)]))
 
     ends = [mean_of(numbers(rng, 3, 64, shift=least)).interval(share=False) for _ in range(RUNS)]
 

@@ -14,6 +14,7 @@ import pytest
 
 from unlearnbench.cli import main
 from unlearnbench.hashing import bytes_hash
+from unlearnbench.leaderboard.submissions import levels
 from unlearnbench.leaderboard.submissions.levels import verified_of
 from unlearnbench.records import store
 from unlearnbench.records.recompute import by_subset, estimates, measure_of
@@ -363,6 +364,22 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "cut off": (edited(lambda data: data[: len(data) // 2]), "it is not JSON"),
     "a control character": (edited(replaced(b'"label": "', b'"label": "\\u0007')), "$.label: the character U+0007"),
     "half a character": (edited(replaced(b'"label": "', b'"label": "\\ud800')), "the character U+D800"),
+    "a number whose sum overflows": (
+        forged(lambda document: document["sessions"][0]["resources"]["stages_s"].update(edit=1e308)),
+        "a number beyond 1e+100",
+    ),
+    "a share of three halves": (
+        forged(lambda document: document["localization"].update(share_of_blocks=1.5)),
+        "a share of the blocks that is none",
+    ),
+    "a warning with an address": (
+        forged(lambda document: document["warnings"].append("buy at https://example.org")),
+        "a warning, or the reason why it is invalid, that no release writes",
+    ),
+    "warnings without end": (
+        forged(lambda document: document.update(warnings=["x"] * 99)),
+        "a warning, or the reason why it is invalid, that no release writes",
+    ),
     "an edited digit": (edited(replaced(b'"n": 64', b'"n": 65')), "it was changed after it was written"),
     "an edited digit, hashed anew": (
         forged(lambda document: first_value(document).update(value=0.5)),
@@ -519,6 +536,19 @@ def test_a_run_that_is_repeated_has_its_result_hash(submission: Path, capsys: py
     assert main([*words, "--badge"]) == 0
     assert "[1/1]" in capsys.readouterr().err
     assert sorted(verified_of(submission).runs.values()) == ["recomputed", "reproduced"]
+
+
+def test_a_second_look_does_not_lower_a_badge(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of runs that were not drawn this time, and of those that were looked at less closely; other files begin anew."""
+    words = ["submit", "verify", str(submission), "--badge"]
+    first, second = (store.load(path).identity.record_hash for path in store.result_files(submission))
+    levels.write(submission, {first: "reproduced"}, ("older",), "2026-01-01")
+    assert main(words) == 0
+    assert verified_of(submission).runs == {first: "reproduced", second: "recomputed"}
+    assert verified_of(submission).supersedes == ("older",)
+    manifest(description="Something else")(submission)
+    assert main(words) == 0
+    assert verified_of(submission).runs == {first: "recomputed", second: "recomputed"}
 
 
 def test_nothing_is_packed_that_would_not_verify(

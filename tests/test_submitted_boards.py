@@ -17,8 +17,10 @@ from unlearnbench.leaderboard.entries import Read, read
 from unlearnbench.leaderboard.page.contents import contents
 from unlearnbench.leaderboard.ranking import Ranking
 from unlearnbench.leaderboard.rankings import rankings
+from unlearnbench.leaderboard.submissions.completeness import missing_cells
 from unlearnbench.records import store
-from unlearnbench.records.record import Record, sealed, task_result_hash
+from unlearnbench.records.record import Record, TaskResult, sealed, task_result_hash
+from unlearnbench.records.spec import EditSpec
 
 ROOT = Path(__file__).parents[1]
 OWN = ("none", "oracle", "embeddings")
@@ -209,6 +211,40 @@ def test_only_a_maintainer_confirms_what_is_superseded(results: Path, submit: Su
     assert shown["embeddings · new"]["place"] is not None
 
 
+def test_what_a_row_lacks_is_noted_before_it_is_submitted(
+    results: Path, submit: Submit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is needed is what the board's `none` was asked, at its seeds; no `none` of one's own is."""
+    words = ["--board", str(results / "core-v1")]
+    assert main(["submit", "verify", str(submit("whole")), *words]) == 0
+    assert "note:" not in capsys.readouterr().err
+    shutil.rmtree(results / "core-v1/tiny/sports-people-64/embeddings")
+    folder = submit("part")
+    for path in (folder / "tiny/sports-people-64/embeddings").glob("seed-1-*"):
+        shutil.rmtree(path)
+    listed(folder)
+    assert main(["submit", "verify", str(folder), *words]) == 0
+    assert "note: embeddings: no run at seed 1; what is not complete" in capsys.readouterr().err
+
+
+def test_a_task_with_other_settings_is_named_with_the_boards(results: Path) -> None:
+    board = [store.load(path) for path in committed("none")]
+    other = [one.model_copy(update={"tasks": [_with_orders(task) for task in one.tasks]}) for one in board]
+    mine = [one.model_copy(update={"spec": _called(one.spec, "mine")}) for one in other]
+    assert missing_cells(mine, board) == [
+        f"none: seed {seed} was not asked sports/multiple_choice[orders=cyclic]" for seed in (0, 1)
+    ]
+
+
+def _called(spec: EditSpec, name: str) -> EditSpec:
+    return spec.model_copy(update={"method": spec.method.model_copy(update={"name": name})})
+
+
+def _with_orders(task: TaskResult) -> TaskResult:
+    settings = {**task.spec.settings, "orders": "all"} if "multiple" in task.spec.name else task.spec.settings
+    return task.model_copy(update={"spec": task.spec.model_copy(update={"settings": settings})})
+
+
 def test_a_badge_is_of_the_submission_that_was_checked(results: Path, submit: Submit) -> None:
     """A copy of its runs has none, and a changed manifest loses it."""
     folder = submit("checked")
@@ -232,3 +268,12 @@ def test_a_broken_record_is_left_out_and_breaks_nothing(results: Path, submit: S
     found = board(results)
     assert len(found.bad) == 2
     unchanged(results, found)
+
+
+def test_a_second_table_of_the_same_facts_can_be_chosen_on_the_page(results: Path, submit: Submit) -> None:
+    """And the board's own keeps its name, by which addresses of the page know it."""
+    submit("seeds", change=lambda content: content["spec"].update(seed=100 + content["spec"]["seed"]))
+    settings = contents(Board.of(board(results).entries), ["results"], results / "x.html")["settings"]
+    assert settings[0]["facts"] == "sports:people-64"
+    assert len({one["facts"] for one in settings}) == len(settings) == 2
+    assert {one["fact_set"] for one in settings} == {"sports:people-64"}

@@ -1,6 +1,6 @@
 // Two methods of one table: how much higher the first is, from draws that all methods share.
 function differencesOf(setting, first, second) {
-  const { methods, pairs } = data.differences[setting], i = methods.indexOf(first), j = methods.indexOf(second);
+  const { methods, pairs } = data.differences[setting] ?? { methods: [] }, i = methods.indexOf(first), j = methods.indexOf(second);
   if (i < 0 || j < 0 || i === j) return null;
   const [low, high] = i < j ? [i, j] : [j, i], count = methods.length;
   const pair = pairs[low * count - (low * (low + 1)) / 2 + high - low - 1]; // row by row above the diagonal
@@ -18,7 +18,10 @@ function drawComparison() {
   const found = differencesOf(setting, state.first, state.second), axes = Object.entries(data.axes);
   const where = data.settings[setting];
   const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`; // a name may be anything, and commands are copied
-  byId("command").textContent = `unlearnbench compare ${[state.first, state.second].map(quoted).join(" ")} --results ${quoted(data.folders[0])} --facts ${quoted(where ? where.facts : "")}`;
+  const submitted = data.rows.some((row) => row.setting === setting && row.submission && [state.first, state.second].includes(row.method));
+  // `compare` says the second minus the first, and this page how much more the first is.
+  byId("command").textContent = submitted || !where ? "unlearnbench compare FOLDER FOLDER, of the runs of each"
+    : `unlearnbench compare ${[state.second, state.first].map(quoted).join(" ")} --results ${quoted(data.folders[0])} --model ${quoted(where.model)} --facts ${quoted(where.fact_set)}`;
   if (!found) {
     byId("verdict").textContent = "Two different methods that are ranked can be compared.";
     return byId("differences").replaceChildren();

@@ -35,7 +35,7 @@ def contents(board: Board, folders: Sequence[str], page: Path) -> Json:
         "folders": list(folders),
         "axes": AXES,
         "levels": LEVELS,
-        "settings": [_setting(one, ranked.get(one)) for one in settings],
+        "settings": [_setting(one, ranked.get(one), settings) for one in settings],
         "rows": [
             _row(row, at[row.setting], ranked.get(row.setting), board.runs[row.setting, row.method], page)
             for row in board.standings
@@ -44,9 +44,13 @@ def contents(board: Board, folders: Sequence[str], page: Path) -> Json:
     }
 
 
-def _setting(setting: Setting, one: Ranking | None) -> Json:
+def _setting(setting: Setting, one: Ranking | None, among: Sequence[Setting]) -> Json:
+    """A fact set of a name that was there before bears its details, so that each can be chosen."""
+    first = next(other for other in among if (other.model, other.facts) == (setting.model, setting.facts))
+    facts = setting.facts if first == setting else f"{setting.facts} · {setting.details}"
     said = ["not ranked: the board has no valid run of `none` here"] if one is None else notes(one)
-    return {"model": setting.model, "facts": setting.facts, "details": setting.details, "notes": said}
+    told = {"model": setting.model, "facts": facts, "fact_set": setting.facts}
+    return {**told, "details": setting.details, "notes": said}
 
 
 def _row(row: Standing, setting: int, ranking: Ranking | None, runs: Sequence[Entry], page: Path) -> Json:

@@ -31,6 +31,6 @@ function shownRows() {
   });
 }
 
-// Charts and comparisons are within one table: the first that is shown.
-const settingShown = () => Math.max(0, data.settings.findIndex((one) =>
-  (state.model === "*" || one.model === state.model) && (state.facts === "*" || one.facts === state.facts)));
+// Charts and comparisons are within one table: the first that is shown; -1 where there is none.
+const settingShown = () => data.settings.findIndex((one) =>
+  (state.model === "*" || one.model === state.model) && (state.facts === "*" || one.facts === state.facts));

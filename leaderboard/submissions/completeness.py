@@ -4,33 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from unlearnbench.leaderboard.asked import called
 from unlearnbench.leaderboard.standings import grouped, labelled
-from unlearnbench.records.any_attack import key_of, name_of
+from unlearnbench.records.any_attack import key_of
 from unlearnbench.records.record import Record
 
 
-def missing_cells(found: Iterable[Record]) -> list[str]:
-    """Seeds that only some rows have, and tasks that only some runs were asked, in a sentence for each row."""
-    records = list(found)
-    groups = grouped(records)
+def missing_cells(found: Iterable[Record], board: Iterable[Record] = ()) -> list[str]:
+    """Seeds and tasks that rows lack, in a sentence for each row.
+
+    What is needed is what `none` has: the board's own in each setting, from `board`, or else the submission's.
+    """
+    groups = grouped(found)
     labels = labelled(groups)
+    base = {setting: members for (setting, _), members in grouped(filter(_is_base, board)).items()}
+    own = {setting: members for (setting, _), members in groups.items() if _is_base(members[-1])}
     said = list[str]()
     for setting in dict.fromkeys(setting for setting, _ in groups):
-        mine = {labels[key]: members for key, members in groups.items() if key[0] == setting}
-        seeds = sorted({one.spec.seed for members in mine.values() for one in members})
-        tasks = {key_of(task.spec) for members in mine.values() for one in members for task in one.tasks}
-        if not any(one.spec.method.name == "none" for members in mine.values() for one in members):
+        needed = base.get(setting) or own.get(setting)
+        if needed is None:
             said.append(f"{setting.facts} on {setting.model}: no run of `none`, from which forgetting is counted")
-        for label, members in mine.items():
-            said += [f"{label}: {one}" for one in _missing(members, seeds, tasks)]
+            continue
+        for (other, key), members in groups.items():
+            if other == setting:
+                said += [f"{labels[setting, key]}: {one}" for one in _missing(members, needed)]
     return said
 
 
-def _missing(members: Sequence[Record], seeds: Sequence[int], tasks: set[str]) -> list[str]:
+def _is_base(record: Record) -> bool:
+    return record.spec.method.name == "none" and record.status == "completed"
+
+
+def _missing(members: Sequence[Record], needed: Sequence[Record]) -> list[str]:
+    seeds = sorted({one.spec.seed for one in needed})
+    tasks = set.intersection(*({key_of(task.spec) for task in one.tasks} for one in needed))
     valid = {one.spec.seed: {key_of(task.spec) for task in one.tasks} for one in members if one.status == "completed"}
     there = {one.spec.seed for one in members}
     lost = [f"no run at seed {seed}" for seed in seeds if seed not in there]
-    for seed, asked in sorted(valid.items()):
-        names = sorted({name_of(task) for task in tasks - asked})
+    lost += [f"no valid run at seed {seed}" for seed in seeds if seed in there and seed not in valid]
+    for seed in (seed for seed in seeds if seed in valid):
+        names = sorted(called(key, valid[seed]) for key in tasks - valid[seed])
         lost += [f"seed {seed} was not asked {', '.join(names)}"] if names else []
     return lost

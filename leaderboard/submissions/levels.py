@@ -40,15 +40,26 @@ def verified_of(folder: Path) -> Verified:
 
 
 def write(folder: Path, runs: Mapping[str, Level], supersedes: tuple[str, ...], today: str) -> None:
-    """Keep what was checked beside the manifest."""
+    """Keep what was checked beside the manifest; what was found of other runs before, or more surely, stays."""
+    before = _before(folder)
+    kept = {key: max(level, before.runs.get(key, level), key=LEVELS.index) for key, level in runs.items()}
     found = Verified(
         manifest_sha256=bytes_hash(read(folder, MANIFEST)),
         benchmark_version=benchmark_version(),
         checked_at=today,
-        runs=dict(runs),
-        supersedes=supersedes,
+        runs={**before.runs, **kept},
+        supersedes=tuple(dict.fromkeys((*before.supersedes, *supersedes))),
     )
     replace_file(folder / VERIFIED, (found.model_dump_json(indent=1) + "\n").encode())
+
+
+def _before(folder: Path) -> Verified:
+    """What is there of the same files; nothing where they are others now."""
+    nothing = Verified(manifest_sha256=bytes_hash(read(folder, MANIFEST)), benchmark_version="", checked_at="", runs={})
+    try:
+        return verified_of(folder) if (folder / VERIFIED).is_file() else nothing
+    except RefusedSubmission:
+        return nothing
 
 
 def lowest(levels: Iterable[Level]) -> Level:

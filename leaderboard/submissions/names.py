@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from unlearnbench.records.record import Record
 
 SHOWN = re.compile(r"[A-Za-z0-9 ._:/@=,+*()\[\]-]{1,160}")
 """Enough for every name and setting; no markup, and nothing that a reader's program would take for an address."""
 ADDRESS = re.compile(r"://|www\.", re.IGNORECASE)
+
+
+SAID_AT_MOST, WARNINGS_AT_MOST = 600, 40
+LARGEST = 1e100
+"""No number of a record is near it, and sums of such numbers do not overflow."""
 
 
 def unshown(record: Record) -> str | None:
@@ -32,4 +38,20 @@ def unshown(record: Record) -> str | None:
         return "it was never run: there is no session"
     if any(one.samples.n < 0 or one.samples.bytes_uncompressed < 0 for one in record.tasks):
         return "an item log of less than nothing"
+    said = [*record.warnings, *([record.invalid_reason] if record.invalid_reason else [])]
+    if len(said) > WARNINGS_AT_MOST or any(len(one) > SAID_AT_MOST or ADDRESS.search(one) for one in said):
+        return "a warning, or the reason why it is invalid, that no release writes"
+    if any(not abs(number) <= LARGEST for number in _numbers(record)):
+        return f"a number beyond {LARGEST:g}"
+    if not 0 <= (record.localization.share_of_blocks or 0.0) <= 1:
+        return "a share of the blocks that is none"
     return None
+
+
+def _numbers(record: Record) -> Iterator[float]:
+    """All that a board takes means of."""
+    for metric in (metric for one in record.tasks for metric in one.metrics):
+        yield from (metric.value, metric.stderr or 0.0, *(metric.interval or ()))
+        yield from (value for value in metric.at.values() if isinstance(value, (int, float)))
+    for session in record.sessions:
+        yield from session.resources.stages_s.values()

@@ -16,7 +16,6 @@ from unlearnbench.leaderboard.submissions.manifest import Manifest, SubmittedFil
 from unlearnbench.leaderboard.submissions.verify import Checked, checked
 from unlearnbench.records import store
 
-HOME = "submissions"
 """The folder, below the results, that pull requests add to."""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from unlearnbench.errors import RefusedSubmission, UnlearnBenchError
 from unlearnbench.hashing import file_hash
-from unlearnbench.leaderboard.asked import asked_of, difference, same_questions
+from unlearnbench.leaderboard.asked import asked_of, difference, same_questions, same_table
 from unlearnbench.leaderboard.submissions.code import problems_of_code
 from unlearnbench.leaderboard.submissions.hostile_json import parsed, validated
 from unlearnbench.leaderboard.submissions.inventory import (
@@ -32,6 +32,8 @@ class Checked:
     manifest: Manifest
     runs: list[Run] = field(default_factory=list)
     problems: list[UnlearnBenchError] = field(default_factory=list)
+    board: list[Record] = field(default_factory=list)
+    """The board's own runs of `none` on the same models and facts."""
 
 
 def checked(folder: Path, *, recompute: bool = True, board: Path | None = None, beside: Path | None = None) -> Checked:
@@ -54,7 +56,10 @@ def checked(folder: Path, *, recompute: bool = True, board: Path | None = None, 
     found.problems += [problem for run in found.runs for problem in problems_of_code(run.path, run.record)]
     found.problems += _unknown(beside or folder.absolute().parent, found.manifest)
     if recompute:
-        found.problems += _other_questions(folder, found.runs, board)
+        bases = _of_board(board, {same_table(run.record) for run in found.runs})
+        found.board = [record for record, _ in bases]
+        kept = {same_questions(record): path for record, path in bases}
+        found.problems += _other_questions(folder, found.runs, kept)
     return found
 
 
@@ -96,13 +101,14 @@ def _unknown(beside: Path, manifest: Manifest) -> list[UnlearnBenchError]:
     return [RefusedSubmission(f"{MANIFEST}: it supersedes {name!r}, which is not beside it") for name in lost]
 
 
-def _other_questions(folder: Path, runs: Sequence[Run], board: Path | None) -> list[UnlearnBenchError]:
+def _other_questions(
+    folder: Path, runs: Sequence[Run], kept: Mapping[tuple[str, str, int], Path]
+) -> list[UnlearnBenchError]:
     """Runs that were asked other items than the untouched model, or are scored otherwise.
 
     The untouched model is the board's own, where it has one of the same model, facts and seed.
     """
     own = {same_questions(run.record): folder / run.path for run in runs if run.record.spec.method.name == "none"}
-    kept = _of_board(board, {same_questions(run.record) for run in runs})
     found, read_against = list[UnlearnBenchError](), dict[Path, list[Run]]()
     for run in runs:
         base = kept.get(same_questions(run.record)) or own.get(same_questions(run.record))
@@ -116,14 +122,14 @@ def _other_questions(folder: Path, runs: Sequence[Run], board: Path | None) -> l
     return found
 
 
-def _of_board(board: Path | None, wanted: set[tuple[str, str, int]]) -> dict[tuple[str, str, int], Path]:
-    """Folders of the board's own runs of `none`."""
-    found = {}
+def _of_board(board: Path | None, wanted: set[tuple[str, str]]) -> list[tuple[Record, Path]]:
+    """The board's own runs of `none`, and their folders."""
+    found = list[tuple[Record, Path]]()
     for path in result_files(board) if board is not None else ():
         if path.parent.parent.name == "none":
             record = Record.model_validate_json(path.read_bytes())
-            if same_questions(record) in wanted and record.spec.method.name == "none":
-                found[same_questions(record)] = path.parent
+            if same_table(record) in wanted and record.spec.method.name == "none":
+                found.append((record, path.parent))
     return found
 
 

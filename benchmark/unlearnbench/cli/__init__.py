@@ -13,7 +13,7 @@ from unlearnbench.errors import UnlearnBenchError
 INTERRUPTED = 130
 EXIT_CODES = """exit codes:
   0    everything that can be done here is done
-  1    some runs failed, a record does not match its hashes, or a repetition came out otherwise
+  1    some runs failed, a record does not match its hashes, a repetition came out otherwise, or a document is stale
   2    a word, a setting or a file cannot be right as given
   4    a submission is refused, and nothing was written
   5    something is missing: weights, a folder that can be written, an extra

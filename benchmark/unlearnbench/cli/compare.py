@@ -1,6 +1,7 @@
 """`unlearnbench compare A B`: is one method better than another, task by task?"""
 
 import argparse
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ def add_to(verbs: Any) -> None:
     )
     verb.add_argument("--results", type=Path, default=Path("results"), help="where labels are looked up (results)")
     verb.add_argument("--facts", help="where labels have runs on several fact sets: which, as sports:people-64")
+    verb.add_argument("--model", help="where labels have runs on several models: which, as tiny")
     verb.add_argument("--format", choices=["table", "markdown", "latex", "csv", "json"], default="table")
     verb.set_defaults(perform=perform)
 
@@ -33,13 +35,13 @@ def perform(chosen: argparse.Namespace) -> int:
 
     if len(chosen.methods) < 2 or len(set(chosen.methods)) < len(chosen.methods):
         raise UsageError("compare needs two different methods", "name their labels, or folders of their runs")
-    entered = contestants(chosen.methods, chosen.results, chosen.facts)
+    entered = contestants(chosen.methods, chosen.results, chosen.facts, chosen.model)
     folders = {key: folder for one in entered for key, folder in one.folders.items()}
 
     def lines(record: Record, task: TaskResult) -> Iterable[Mapping[str, Any]]:
         return store.load_rows(folders[record.identity.record_hash], task.samples)
 
-    found = compared([one.contestant for one in entered], lines)
+    found = compared([one.contestant for one in entered], lines, lambda said: print(f"note: {said}", file=sys.stderr))
     match chosen.format:
         case "csv":
             print(tables.as_csv(found), end="")

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from unlearnbench.cli.grammar import STYLES
-from unlearnbench.errors import UnknownName, UsageError
+from unlearnbench.errors import TamperedRecord, UnknownName, UsageError
 from unlearnbench.records import store
 
 ACTIONS = ("build", "check")
@@ -83,12 +83,14 @@ def _document(action: str, folders: Sequence[Path], path: Path, found: Any) -> i
     from unlearnbench.leaderboard.page.contents import contents
     from unlearnbench.leaderboard.page.html import page
 
+    if path.suffix == ".html":
+        raise UsageError(f"{path} is the page, which is written beside the document", "--output FILE.md")
     said = [folder.as_posix() for folder in folders]
     board = Board.of(found.entries)
     text, beside = document(board, said, path), path.with_suffix(".html")
     if action == "build":
         if found.bad:
-            raise UsageError(
+            raise TamperedRecord(
                 f"{len(found.bad)} records cannot be read, and nothing was written", "remove or repeat them"
             )
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ def add_to(verbs: Any) -> None:
         help="tasks of lm-eval that are asked besides: hellaswag,wikitext[limit=50] …",
     )
     verb.add_argument("--seeds", nargs="+", type=whole_numbers, help="0,1,2 or 0-4 (default 0)")
-    verb.add_argument("--suite", help="a named list of runs (`ls suites`) or a .yaml file, instead of the above")
+    verb.add_argument("--suite", help="a list of runs (`ls suites`) or a .yaml file, instead; --methods may be others")
     verb.add_argument(
         "--batch_size",
         "-b",
@@ -182,13 +182,15 @@ def _request(chosen: argparse.Namespace) -> Request:
         given |= {"methods": given.get("methods") or ["full_finetune"], "grid": read_grid(chosen.grid)}
     if not chosen.suite:
         return Request(**{"methods": (), "facts": (), "tasks": (), **given, **beside})
+    own = {"methods": given.pop("methods")} if "methods" in given else {}
     unwanted = [*given, *(name for name in ("method_args", "tuned", "localization", "facts_file") if name in beside)]
     unwanted += ["grid"] if chosen.grid else []
     if unwanted:
         raise UsageError(f"--suite says all of --{', --'.join(unwanted)} itself", "leave one of them out")
     suite = suites.load_suite(chosen.suite)
-    said = {name: getattr(suite, name) for name in (*SUITE_OPTIONS, "tuned")}
-    return Request(**{"output_path": RESULTS / suite.folder, **said, **beside})
+    said = {name: getattr(suite, name) for name in (*SUITE_OPTIONS, "tuned")} | own
+    # What is somebody's own does not go among the suite's results.
+    return Request(**{"output_path": RESULTS / ("scratch" if own else suite.folder), **said, **beside})
 
 
 def _finished(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def verify(chosen: argparse.Namespace) -> int:
             return _refused(problems)
     for name in found.manifest.supersedes:
         print(f"note: it takes the place of {name}, once --badge says so", file=sys.stderr)
-    for line in missing_cells([run.record for run in found.runs]):
+    for line in missing_cells([run.record for run in found.runs], found.board):
         print(f"note: {line}; what is not complete is shown and not ranked", file=sys.stderr)
     if chosen.badge:
         levels.write(chosen.submission, reached, found.manifest.supersedes, datetime.now(UTC).strftime("%Y-%m-%d"))
