@@ -65,13 +65,3 @@ def _by_cluster(cells: Cells) -> Array:
     totals = cells.counts.sum(1, keepdims=True)
     weighted = np.divide(cells.sums, totals, where=totals > 0, out=np.zeros_like(cells.sums))
     return np.asarray(weighted.sum(0)[cells.counts.sum(0) > 0])
-
-
-def equivalent(mean: Mean, margin: float) -> float:
-    """The p-value that the true mean is at least `margin` from 0 (two one-sided tests): small where it is near 0."""
-    if mean.variance == 0:
-        return 0.0 if abs(mean.value) < margin else 1.0
-    from scipy.stats import t
-
-    df = max(mean.df, 1.0)
-    return float(max(t.sf((side * mean.value + margin) / mean.error, df) for side in (1, -1)))

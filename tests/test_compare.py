@@ -78,7 +78,7 @@ def test_who_is_better_depends_on_what_is_asked_and_is_open_where_it_cannot_be_t
     said = verdict("a", "b", [one("oracle", -0.5, 0.01), one("max", -0.5, 0.01), one("min", 0.5, 0.2)])
     assert said == (
         "b is better than a on oracle, and is worse on max, and cannot be told from it on min,"
-        " where 0.10 would have been missed one time in five."
+        " where a difference of 0.10 would have been missed one time in five."
     )
 
 

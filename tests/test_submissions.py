@@ -504,6 +504,14 @@ def test_edited_weights_answer_as_the_record_says(submission: Path, capsys: pyte
     assert "does not make the model of the record" in capsys.readouterr().err
 
 
+def test_a_label_that_means_another_method_is_found(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says other settings than were used, and every number follows from the item logs."""
+    forged(lambda document: document.update(label=f"{document['spec']['method']['name']}[steps=77]"))(submission)
+    assert main(["submit", "verify", str(submission)]) == 0
+    assert main(["submit", "verify", str(submission), "--level", "replayed"]) == 4
+    assert "[steps=77]' means another method, or other settings" in capsys.readouterr().err
+
+
 def test_a_forged_item_log_is_found_by_asking_the_weights(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All numbers follow from it, and the model does not say them."""
 

@@ -17,7 +17,8 @@ def performed(chosen: argparse.Namespace, found: Any, given: Given, reached: dic
     drawn = _drawn(able, chosen.runs, chosen.nonce)
     for number, run in enumerate(drawn, 1):
         print(f"[{number}/{len(drawn)}] {run.path}", file=sys.stderr)
-        one = _replayed(chosen, run, given) if chosen.level == "replayed" else _reproduced(chosen, run, given)
+        one = _mislabelled(run, given)
+        one = one or (_replayed if chosen.level == "replayed" else _reproduced)(chosen, run, given)
         if one:
             problems += one
         else:
@@ -31,6 +32,15 @@ def _drawn(runs: list[Any], count: int | None, nonce: str) -> list[Any]:
         return list(runs)
     key = {run.path: hashlib.sha256(f"{run.record.identity.record_hash}{nonce}".encode()).digest() for run in runs}
     return sorted(runs, key=lambda run: key[run.path])[: max(count, 1)]
+
+
+def _mislabelled(run: Any, given: Given) -> list[UnlearnBenchError]:
+    """A label is what a reader takes for the method."""
+    from unlearnbench.running.again import again
+
+    if again(run.record, given).is_called(run.record.label):
+        return []
+    return [RefusedSubmission(f"{run.path}: its label {run.record.label!r} means another method, or other settings")]
 
 
 def _replayed(chosen: argparse.Namespace, run: Any, given: Given) -> list[UnlearnBenchError]:

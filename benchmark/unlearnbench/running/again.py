@@ -10,15 +10,15 @@ from typing import Any
 
 from unlearnbench import registry
 from unlearnbench.asking.task import Task
-from unlearnbench.errors import UsageError
+from unlearnbench.errors import UnlearnBenchError, UsageError
 from unlearnbench.model.source import Located, locate
 from unlearnbench.records.record import Record
 from unlearnbench.running.knowledge import informed
 from unlearnbench.running.plan import Cell, planned_again
 from unlearnbench.running.runner import Runner
 from unlearnbench.running.threads import using_threads
-from unlearnbench.running.words import entry_of
-from unlearnbench.settings import path_names
+from unlearnbench.running.words import entry_of, parse_method
+from unlearnbench.settings import path_names, word_of
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -45,6 +45,16 @@ class Again:
     changed: tuple[str, ...]
     """What of the specification is not what it was: code, facts or weights, by the name of the field."""
     runner: Runner
+
+    def is_called(self, label: str) -> bool:
+        """Whether the label, as a word, means this very method; what files say is in no label."""
+        if any(part.files for part in self.cell.spec.method.everything()):
+            return True
+        try:
+            said = parse_method(label).resolved(self.located.source)
+        except UnlearnBenchError:
+            return False
+        return word_of(said) == word_of(self.cell.method)
 
     def running(self) -> AbstractContextManager[None]:
         """Within: torch's threads may be set, and are as before afterwards."""
