@@ -98,8 +98,8 @@ def verdict(first: str, second: str, found: Sequence[Compared]) -> str:
     if open_:
         seen = max(one.detectable for one in mine if one.better is None)
         said.append(
-            f"cannot be told from it on {_listed(open_)}, where a difference of {seen:.2f} would have been missed one time"
-            " in five"
+            f"cannot be told from it on {_listed(open_)}, where a difference of {seen:.2f} would have been missed"
+            " one time in five"
         )
     return f"{second} {', and '.join(said)}."
 

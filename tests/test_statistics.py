@@ -4,7 +4,6 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from unlearnbench.leaderboard.cells import Cells, Grid
 from unlearnbench.leaderboard.draws import DRAWS, Draws
