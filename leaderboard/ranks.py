@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unlearnbench.leaderboard.cells import Array
-from unlearnbench.leaderboard.spread import Parts, freedom
+from unlearnbench.leaderboard.spread import Parts, as_far, freedom
 from unlearnbench.leaderboard.uncertainty import LEVEL
 
 
@@ -48,14 +48,14 @@ def ranks(found: Parts, subjects: int) -> list[Rank]:
 
 def _moderated(found: Parts, variance: Array, least: float, subjects: int) -> tuple[Array, Array]:
     """The standard error of each pair, and how many of them it must be apart."""
-    from scipy.stats import norm, t
+    from scipy.special import ndtr
 
     seeds = found.without.shape[-1]
     own = Parts(variance, variance, found.without[:, None] - found.without).over_seeds
     others, varied = np.maximum(variance - own, 0.0), variance > 0
     over_seeds = np.where(varied, (own + own[varied].mean()) / 2, 0.0) if varied.any() else own
     df = freedom(over_seeds, 2 * (seeds - 1), others, subjects - 1)
-    return np.sqrt(over_seeds + others), np.asarray(t.isf(norm.sf(least), df))
+    return np.sqrt(over_seeds + others), as_far(float(ndtr(-least)), df)
 
 
 def tiers(axes: Array) -> list[int]:

@@ -60,14 +60,21 @@ def freedom(over_seeds: Array, of_seeds: float, others: Array, of_others: float)
     return np.maximum(np.divide(total, least, where=least > 0, out=np.full_like(total, np.inf)), 1.0)
 
 
+def as_far(share: float, df: Array) -> Array:
+    """What Student's t exceeds with this share; `scipy.stats` says the same, and takes a hundred times as long."""
+    from scipy.special import stdtrit
+
+    return np.asarray(-stdtrit(np.minimum(df, 1e9), share))
+
+
 def quantity(array: Array, subjects: int, least: float = 0.0) -> Quantity:
     """The value, and 95 % of its draws, wider by as much as t is than the normal distribution; from `least` to 1."""
-    from scipy.stats import norm, t
+    from scipy.special import ndtri
 
     found = parts(array)
     low, high = np.nanquantile(found.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     seeds = found.over_seeds
     df = freedom(seeds, found.without.shape[-1] - 1, np.maximum(found.variance - seeds, 0.0), subjects - 1)
-    wider, value = float(t.isf((1 - LEVEL) / 2, df) / norm.isf((1 - LEVEL) / 2)), float(found.value)
+    wider, value = float(as_far((1 - LEVEL) / 2, df) / -ndtri((1 - LEVEL) / 2)), float(found.value)
     ends = value + wider * min(low - value, 0.0), value + wider * max(high - value, 0.0)
     return Quantity(value, float(max(ends[0], least)), float(min(ends[1], 1.0)))

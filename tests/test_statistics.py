@@ -4,13 +4,14 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from unlearnbench.leaderboard.cells import Cells, Grid
 from unlearnbench.leaderboard.draws import DRAWS, Draws
 from unlearnbench.leaderboard.paired import difference, holm, sign_flip
 from unlearnbench.leaderboard.ranks import chance_of_front, ranks, tiers
 from unlearnbench.leaderboard.score import along
-from unlearnbench.leaderboard.spread import Parts, freedom, parts, quantity
+from unlearnbench.leaderboard.spread import Parts, as_far, freedom, parts, quantity
 from unlearnbench.leaderboard.uncertainty import mean_of
 from unlearnbench.records.estimate import mean_over_clusters
 
@@ -236,6 +237,12 @@ def test_a_variance_has_the_freedom_of_its_parts() -> None:
     assert freedom(none, 2, one, 63) == pytest.approx(63)
     assert freedom(none, 2, none, 63) == np.inf
     assert freedom(one, 2, one, 2) == pytest.approx(4)
+
+
+def test_how_far_t_goes_is_what_scipy_says() -> None:
+    df = np.array([1.0, 2.5, 60.0, np.inf])
+    for share in (0.025, 3e-5):
+        assert as_far(share, df) == pytest.approx(stats.t.isf(share, df), rel=1e-6)
 
 
 def test_what_is_over_seeds_is_the_variance_of_their_mean() -> None:
