@@ -43,8 +43,6 @@ def unshown(record: Record) -> str | None:
         return "a warning, or the reason why it is invalid, that no release writes"
     if any(not abs(number) <= LARGEST for number in _numbers(record)):
         return f"a number beyond {LARGEST:g}"
-    if not 0 <= (record.localization.share_of_blocks or 0.0) <= 1:
-        return "a share of the blocks that is none"
     return None
 
 
@@ -53,5 +51,6 @@ def _numbers(record: Record) -> Iterator[float]:
     for metric in (metric for one in record.tasks for metric in one.metrics):
         yield from (metric.value, metric.stderr or 0.0, *(metric.interval or ()))
         yield from (value for value in metric.at.values() if isinstance(value, (int, float)))
+    yield record.localization.share_of_blocks or 0.0
     for session in record.sessions:
         yield from session.resources.stages_s.values()
