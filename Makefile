@@ -22,7 +22,7 @@ demo: $(STAMP)  ## run the demo suite on the embedded model, show the table and 
 test: $(STAMP)  ## run the tests, on up to four cores
 	$(BIN)/python -m pytest -q $(CORES)
 
-test-fast: $(STAMP)  ## run the tests that need no whole command: within a minute
+test-fast: $(STAMP)  ## run the tests that need no whole command: in a few minutes
 	$(BIN)/python -m pytest -q $(CORES) -m "not slow and not gpu and not end_to_end"
 
 browser: $(STAMP)  ## what the tests of the page need besides chromium; without it they are skipped
