@@ -19,8 +19,16 @@ Key = tuple[Setting, str]
 """A row of a table: the setting, and the method."""
 
 
+class Table(NamedTuple):
+    """Rows by setting and method, what each is called, and the folders of all records by their hashes."""
+
+    groups: Groups
+    labels: Mapping[Key, str]
+    folders: Mapping[str, Path]
+
+
 class Entered(NamedTuple):
-    """A contestant, and the folder of each of its records by the record's hash."""
+    """A contestant, and the folders of its records, among others, by their hashes."""
 
     contestant: Contestant
     folders: Mapping[str, Path]
@@ -31,11 +39,11 @@ def contestants(words: Sequence[str], results: Path, facts: str | None, model: s
 
     `facts` and `model` are names, as in the table or without what tells versions apart.
     """
-    table = cache(lambda: _below(results))
-    return [_contestant(word, table, facts, model) for word in words]
+    below = cache(lambda: _table(_below(results)))
+    return [_contestant(word, below, facts, model) for word in words]
 
 
-def _contestant(word: str, table: Callable[[], Found], facts: str | None, model: str | None) -> Entered:
+def _contestant(word: str, below: Callable[[], Table], facts: str | None, model: str | None) -> Entered:
     """The valid runs that a word means, the latest of each seed.
 
     Raises `UsageError` where there are none, or those of several rows of a table, or of several tables.
@@ -43,10 +51,9 @@ def _contestant(word: str, table: Callable[[], Found], facts: str | None, model:
     path = Path(word)
     if (path / "config.json").is_file() and (path.parent / store.RESULT).is_file():
         path = path.parent  # a saved model, beside its record
-    records = store.records(path) if path.is_dir() else table()
-    groups = grouped(one for _, one in records)
-    labels = labelled(groups)
-    meant = list(groups) if path.is_dir() else _labelled(word, groups, labels)
+    table = _table(store.records(path)) if path.is_dir() else below()
+    groups, labels, folders = table
+    meant = list(groups) if path.is_dir() else _labelled(word, table)
     rows = {
         key: valid
         for key in meant
@@ -61,9 +68,7 @@ def _contestant(word: str, table: Callable[[], Found], facts: str | None, model:
         told = sorted(f"{labels[key]} on {key[0].facts}, {key[0].model}, {key[0].details}" for key in rows)
         raise UsageError(f"{word!r} means several: {'; '.join(told)}", "say --facts, --model, or a folder of one")
     ((key, latest),) = rows.items()
-    folders = {one.identity.record_hash: folder for folder, one in records}
-    runs = {one.spec.seed: one for one in latest}
-    return Entered(Contestant(labels[key], runs), {h: folders[h] for h in (o.identity.record_hash for o in latest)})
+    return Entered(Contestant(labels[key], {one.spec.seed: one for one in latest}), folders)
 
 
 def _below(results: Path) -> Found:
@@ -72,8 +77,14 @@ def _below(results: Path) -> Found:
     return store.records(results)
 
 
-def _labelled(label: str, groups: Groups, labels: Mapping[Key, str]) -> list[Key]:
+def _table(records: Found) -> Table:
+    groups = grouped(one for _, one in records)
+    return Table(groups, labelled(groups), {one.identity.record_hash: folder for folder, one in records})
+
+
+def _labelled(label: str, table: Table) -> list[Key]:
     """Rows of this label; else rows whose method is called so: several are refused by the caller, which lists them."""
+    groups, labels, _ = table
     for name in (labels.__getitem__, lambda key: groups[key][-1].label, lambda key: groups[key][-1].spec.method.name):
         if mine := [key for key in groups if name(key) == label]:
             return mine

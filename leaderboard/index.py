@@ -26,6 +26,10 @@ create table if not exists columns (digest text primary key, content text not nu
 """
 
 
+UNREADABLE = (ValueError, TypeError, KeyError, sqlite3.Error)
+"""What an entry may cause, whatever wrote it: the run is read again, and the entry written anew."""
+
+
 class Index:
     """Readings by folder. Whatever is wrong with the file, reading goes on without it."""
 
@@ -70,12 +74,7 @@ class Index:
         try:
             known = found is not None and found[0] == stamp_of(folder)
             return self._unpacking.reading(*found[1:]) if known else None
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            sqlite3.Error,
-        ):  # whatever wrote it: it is read again, and written anew
+        except UNREADABLE:
             return None
 
     def put(self, folder: Path, stamp: str, reading: Reading) -> None:

@@ -57,6 +57,7 @@ class Ranking:
     left_out: tuple[str, ...]
     """Tasks on which base and reference are too near each other to tell anything."""
     subjects: int
+    """How many there are in all tasks: with the seeds, what intervals are over."""
     scored: Mapping[str, Mapping[str, Array]] = field(default_factory=dict, compare=False, repr=False)
     """F, R, B and S of each method by its label: the value, that of each draw, which all methods share, and without
     each seed."""

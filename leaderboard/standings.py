@@ -83,7 +83,7 @@ def standings(
     tables: dict[Setting, list[Record]] = {}
     for (setting, _), members in groups.items():
         tables.setdefault(setting, []).extend(members)
-    bases = {setting: [one for one in members if _is(one, "none")] for setting, members in tables.items()}
+    bases = {setting: [one for one in members if is_base(one)] for setting, members in tables.items()}
     common = {setting: _common(bases[setting] or members, attacks) for setting, members in tables.items()}
     rows = []
     for (setting, key), members in groups.items():
@@ -175,7 +175,7 @@ def _columns(found: Sequence[Record]) -> dict[str, str]:
     tasks = {key_of(one.spec): one.spec for record in found for one in record.tasks}
     names = Counter(task.name for task in tasks.values())
     # Whoever asks otherwise does not rename what the board's `none` was asked.
-    own = {key_of(one.spec): one.spec.name for record in found if _is(record, "none") for one in record.tasks}
+    own = {key_of(one.spec): one.spec.name for record in found if is_base(record) for one in record.tasks}
     times = Counter(own.values())
 
     def called(key: str, task: TaskSpec) -> str:
@@ -200,8 +200,9 @@ def _setting(record: Record) -> Setting:
     )
 
 
-def _is(record: Record, method: str) -> bool:
-    return record.spec.method.name == method and record.status == "completed"
+def is_base(record: Record) -> bool:
+    """Whether it is a valid run of the untouched model."""
+    return record.spec.method.name == "none" and record.status == "completed"
 
 
 def _score(task: str, metric: str | None, valid: Sequence[Record], base: Sequence[Record]) -> Score | None:

@@ -111,18 +111,24 @@ def forged(change: Callable[[dict[str, Any]], None], *, move: bool = True) -> Ch
     return spoil
 
 
+def other_log(folder: Path, change: Callable[[bytes], bytes]) -> tuple[str, bytes]:
+    """Change an item log: its name, and what is in it now."""
+    path = log_of(folder)
+    log = change(gzip.decompress(path.read_bytes()))
+    path.write_bytes(gzip.compress(log))
+    return path.name, log
+
+
 def relogged(change: Callable[[bytes], bytes], *, honest: bool = True) -> Change:
     """An item log is changed, and the record describes it as it then is (its numbers are what they were)."""
 
     def spoil(folder: Path) -> None:
-        path = log_of(folder)
-        log = change(gzip.decompress(path.read_bytes()))
-        path.write_bytes(gzip.compress(log))
+        name, log = other_log(folder, change)
 
         def described(document: dict[str, Any]) -> None:
             for one in document["tasks"]:
-                if one["samples"]["path"] == path.name:
-                    one["samples"] |= store.described_log("x", log).model_dump() | {"path": path.name}
+                if one["samples"]["path"] == name:
+                    one["samples"] |= store.described_log("x", log).model_dump() | {"path": name}
 
         if honest:
             forged(described)(folder)
@@ -215,14 +221,12 @@ def retold(change: Callable[[bytes], bytes], metric: Callable[[dict[str, Any]], 
     """An item log is changed, and every number of the record follows from it, as somebody would have it who can."""
 
     def spoil(folder: Path) -> None:
-        path = log_of(folder)
-        log = change(gzip.decompress(path.read_bytes()))
-        path.write_bytes(gzip.compress(log))
+        name, log = other_log(folder, change)
 
         def told(document: dict[str, Any]) -> None:
             for task in document["tasks"]:
-                if task["samples"]["path"] == path.name:
-                    task["samples"] = store.described_log("x", log).model_dump() | {"path": path.name}
+                if task["samples"]["path"] == name:
+                    task["samples"] = store.described_log("x", log).model_dump() | {"path": name}
                     metric(task["metrics"][0])
                     recomputed(task["metrics"], [json.loads(line) for line in log.splitlines()])
 

@@ -27,18 +27,16 @@ OWN = ("none", "oracle", "embeddings")
 Submit = Callable[..., Path]
 
 
-def committed(method: str) -> list[Path]:
+def paths_of(method: str) -> list[Path]:
     """Two committed runs."""
     found = store.result_files(ROOT / "results/core-v1/tiny/sports-people-64" / method)
     return [path for path in found if not path.parent.name.startswith("seed-2")]
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Path:
+def results(committed: Callable[..., Path], tmp_path: Path) -> Path:
     """A board of the committed runs of three methods on one model, and an empty folder for submissions."""
-    for method in OWN:
-        for path in committed(method):
-            shutil.copytree(path.parent, tmp_path / path.parent.relative_to(ROOT / "results"))
+    committed(tmp_path / "core-v1", *(f"tiny/sports-people-64/{method}" for method in OWN))
     (tmp_path / "submissions").mkdir()
     return tmp_path
 
@@ -51,7 +49,7 @@ def submit(results: Path) -> Submit:
         name: str, method: str = "embeddings", change: Callable[[dict[str, Any]], object] = lambda _: None, **said: Any
     ) -> Path:
         folder = results / "submissions" / name
-        for path in committed(method):
+        for path in paths_of(method):
             content = json.loads(path.read_bytes())
             change(content)
             record = resealed(content)
@@ -228,7 +226,7 @@ def test_what_a_row_lacks_is_noted_before_it_is_submitted(
 
 
 def test_a_task_with_other_settings_is_named_with_the_boards(results: Path) -> None:
-    board = [store.load(path) for path in committed("none")]
+    board = [store.load(path) for path in paths_of("none")]
     other = [one.model_copy(update={"tasks": [_with_orders(task) for task in one.tasks]}) for one in board]
     mine = [one.model_copy(update={"spec": _called(one.spec, "mine")}) for one in other]
     assert missing_cells(mine, board) == [

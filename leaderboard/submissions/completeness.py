@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from unlearnbench.leaderboard.asked import called
-from unlearnbench.leaderboard.standings import grouped, labelled
+from unlearnbench.leaderboard.standings import grouped, is_base, labelled
 from unlearnbench.records.any_attack import key_of
 from unlearnbench.records.record import Record
 
@@ -17,8 +17,8 @@ def missing_cells(found: Iterable[Record], board: Iterable[Record] = ()) -> list
     """
     groups = grouped(found)
     labels = labelled(groups)
-    base = {setting: members for (setting, _), members in grouped(filter(_is_base, board)).items()}
-    own = {setting: members for (setting, _), members in groups.items() if _is_base(members[-1])}
+    base = {setting: members for (setting, _), members in grouped(filter(is_base, board)).items()}
+    own = {setting: members for (setting, _), members in groups.items() if is_base(members[-1])}
     said = list[str]()
     for setting in dict.fromkeys(setting for setting, _ in groups):
         needed = base.get(setting) or own.get(setting)
@@ -29,10 +29,6 @@ def missing_cells(found: Iterable[Record], board: Iterable[Record] = ()) -> list
             if other == setting:
                 said += [f"{labels[setting, key]}: {one}" for one in _missing(members, needed)]
     return said
-
-
-def _is_base(record: Record) -> bool:
-    return record.spec.method.name == "none" and record.status == "completed"
 
 
 def _missing(members: Sequence[Record], needed: Sequence[Record]) -> list[str]:

@@ -10,8 +10,6 @@ from unlearnbench.records.record import Record
 SHOWN = re.compile(r"[A-Za-z0-9 ._:/@=,+*()\[\]-]{1,160}")
 """Enough for every name and setting; no markup, and nothing that a reader's program would take for an address."""
 ADDRESS = re.compile(r"://|www\.", re.IGNORECASE)
-
-
 SAID_AT_MOST, WARNINGS_AT_MOST = 600, 40
 LARGEST = 1e100
 """No number of a record is near it, and sums of such numbers do not overflow."""

@@ -16,8 +16,6 @@ from unlearnbench.leaderboard.submissions.manifest import Manifest, SubmittedFil
 from unlearnbench.leaderboard.submissions.verify import Checked, checked
 from unlearnbench.records import store
 
-"""The folder, below the results, that pull requests add to."""
-
 
 def pack(
     manifest: Manifest, sources: Sequence[Path], above: Path, board: Path | None, *, with_weights: bool

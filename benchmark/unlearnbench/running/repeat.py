@@ -9,7 +9,7 @@ from typing import Any
 
 from unlearnbench.records import store
 from unlearnbench.records.record import Record, TaskResult
-from unlearnbench.running.again import Given, again, differing
+from unlearnbench.running.again import Again, Given, again, differing
 from unlearnbench.running.runner import Progress
 
 
@@ -42,8 +42,12 @@ def repeat(path: Path, given: Given | None = None, progress: Progress = silent) 
     is not given; what is given and is not the same is named in `changed`.
     """
     folder = path if path.is_dir() else path.parent
+    return repeat_planned(folder, again(store.load(folder), given or Given()), progress)
+
+
+def repeat_planned(folder: Path, made: Again, progress: Progress = silent) -> Repetition:
+    """The same of the record in `folder`, once it is planned."""
     record = store.load(folder)
-    made = again(record, given or Given())
     with tempfile.TemporaryDirectory() as scratch, made.running():
         made.runner.prepare(made.cell.split)
         repeated = made.runner.run(made.cell, Path(scratch), progress)

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from unlearnbench.asking.attack import Attack
 from unlearnbench.errors import MissingPrerequisite, RefusedSubmission
-from unlearnbench.model.scoring import known_share
 from unlearnbench.records import store
 from unlearnbench.records.agreement import TOLERANCE, disagreements, other_items
 from unlearnbench.records.definitions import definitions
 from unlearnbench.records.record import Record, TaskResult, sealed
-from unlearnbench.running.again import Again, Given, again
-from unlearnbench.running.damage import collapse, nothing_kept, read
+from unlearnbench.running.again import Again
+from unlearnbench.running.damage import collapse, read
 from unlearnbench.running.kept import EDIT, reapplied
 from unlearnbench.running.runner import Progress
 
@@ -36,11 +35,11 @@ class Replay:
     """What does not agree with the record; none where they are the same up to rounding."""
 
 
-def replay(folder: Path, weights: Path, given: Given, progress: Progress) -> Replay:
-    """Ask everything that the record in `folder` was asked, of the tensors in `weights`.
+def replay(folder: Path, weights: Path, made: Again, progress: Progress) -> Replay:
+    """Ask everything that the record in `folder`, planned as `made`, was asked, of the tensors in `weights`.
 
     Raises `MissingPrerequisite` where there are no tensors, `RefusedSubmission` where they are not those that the
-    record's digest is of, or make no valid run, and as `repeat` does.
+    record's digest is of, or make no valid run.
     """
     record = store.load(folder)
     changed = record.weights.edited_sha256 != record.weights.base_sha256
@@ -50,7 +49,6 @@ def replay(folder: Path, weights: Path, given: Given, progress: Progress) -> Rep
         raise MissingPrerequisite(
             f"{folder.name}: there are no edited weights to ask", f"give --weights FOLDER, which holds RUN/{EDIT}"
         )
-    made = again(record, given)
     others = [one for one in made.changed if not one.startswith("method")]
     if others:
         raise RefusedSubmission(f"{folder.name}: {others[0]} is not what it was when the record was made")
@@ -79,10 +77,7 @@ def _refuse_broken(made: Again, record: Record, folder: Path) -> None:
             raise RefusedSubmission(
                 f"{EDIT} does not make the model of the record, whose digest is {record.weights.edited_sha256[:19]}"
             )
-        facts = base.split.maintain_test
-        broken = collapse(model, before.loss, read(model, retain).loss) or nothing_kept(
-            known_share(model, facts), base.kept, base.never_known, len(facts)
-        )
+        broken = collapse(model, before.loss, read(model, retain).loss) or runner.nothing_kept(base)
     if broken:
         raise RefusedSubmission(f"{record.spec.path}: the record says it is a result, and the weights: {broken}")
 

@@ -161,13 +161,7 @@ class Runner:
                 return self._ask(job, known, *again)
         place = self.place(cell.facts, cell.split, cell.spec.seed, lambda done, of: job.progress("edit", done, of))
         with applied(
-            model,
-            cell.method,
-            split.for_methods(),
-            place,
-            clean,
-            job.meter.clock,
-            lambda: self._nothing_kept(job.base),
+            model, cell.method, split.for_methods(), place, clean, job.meter.clock, lambda: self.nothing_kept(job.base)
         ) as edit:
             if known is None:
                 digest = weights_digest(clean.weights)
@@ -246,9 +240,10 @@ class Runner:
             raise found
         return found
 
-    def _nothing_kept(self, base: Base) -> str | None:
-        kept = known_share(self.loaded().model, base.split.maintain_test)
-        return nothing_kept(kept, base.kept, base.never_known, len(base.split.maintain_test))
+    def nothing_kept(self, base: Base) -> str | None:
+        """Why the model as it is now is no result; None where it keeps what it knew of facts that are not to go."""
+        facts = base.split.maintain_test
+        return nothing_kept(known_share(self.loaded().model, facts), base.kept, base.never_known, len(facts))
 
 
 def _refuse_others(record: Record | None, base: Base, folder: Path) -> None:
